@@ -1,0 +1,26 @@
+import { defineConfig } from "vitest/config";
+
+/** The suites, in the order of what they cost. A test file belongs to exactly one by its folder. */
+const project = (name: string, include: string[], timeoutSeconds: number) => ({
+  test: {
+    name,
+    include,
+    testTimeout: timeoutSeconds * 1000,
+    hookTimeout: timeoutSeconds * 1000,
+    environment: "node" as const,
+  },
+});
+
+export default defineConfig({
+  test: {
+    reporters: ["default", "./test/house/final-line-reporter.ts"],
+    maxWorkers: 2,
+    projects: [
+      project("unit", ["test/{house,setup,core,shipper,sandbox}/**/*.test.ts"], 60),
+      project("contract", ["test/contract/**/*.test.ts"], 60),
+      project("infra", ["test/infra/**/*.test.ts"], 120),
+      project("e2e", ["test/e2e/**/*.test.ts"], 300),
+      ...(process.env.MAILARK_LONG ? [project("long", ["test/long/**/*.test.ts"], 3600)] : []),
+    ],
+  },
+});
