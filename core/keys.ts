@@ -1,0 +1,80 @@
+/**
+ * The keys of objects. They are built and taken apart here and nowhere else (docs/format.md §1).
+ */
+import { MailarkError } from "./errors.ts";
+
+/** What is captured and restored as a whole, in the order in which a run captures it. */
+export const componentNames = ["mysql", "postgres", "redis", "mail", "queue", "configs", "certs"] as const;
+export type ComponentName = (typeof componentNames)[number];
+
+/** The owner of the host's own data keys, as against a mailbox's. */
+export const hostOwner = "host";
+
+export const patterns = {
+  hostId: /^[A-Za-z0-9][A-Za-z0-9:._-]{1,127}$/,
+  snapshotId: /^\d{8}T\d{6}\.\d{3}Z-[0-9a-z]{10}$/,
+  packName: /^(?!0+$)\d{4,8}$/,
+  pack: /^\d{8}T\d{6}\.\d{3}Z-[0-9a-z]{10}\/(?!0+$)\d{4,8}$/,
+  ownerId: /^(host|[a-z2-7]{26})$/,
+  keyId: /^[0-9a-f]{32}$/,
+  sha256: /^[0-9a-f]{64}$/,
+  crc64nvme: /^[0-9a-f]{16}$/,
+  breakGlass: /^1-[0-9a-f]{16}$/,
+} as const;
+
+const objectKey = /^(?=.{1,1024}$)[A-Za-z0-9_:-][A-Za-z0-9._:-]*(\/[A-Za-z0-9_:-][A-Za-z0-9._:-]*)*$/;
+
+/**
+ * Passes a key through.
+ *
+ * @throws MailarkError `ARGUMENT_INVALID` when it is none, so that a key can never name something outside the store.
+ */
+export function checkedKey(key: string): string {
+  if (objectKey.test(key)) return key;
+  throw new MailarkError("ARGUMENT_INVALID", "not a key of an object", { detail: JSON.stringify(key) });
+}
+
+/** A snapshot's place: everything of it has a key below {@link snapshotPrefix}. */
+export interface SnapshotAddress {
+  readonly hostId: string;
+  readonly component: ComponentName;
+  readonly snapshotId: string;
+}
+
+/** A pack by the name under which manifests and indexes refer to it: `SNAPSHOT/NNNN`. */
+export type PackReference = string;
+
+export const hostsPrefix = "hosts/";
+export const hostPrefix = (hostId: string) => `hosts/${hostId}/`;
+export const componentPrefix = (hostId: string, component: ComponentName) => `hosts/${hostId}/${component}/`;
+export const snapshotPrefix = ({ hostId, component, snapshotId }: SnapshotAddress) =>
+  `${componentPrefix(hostId, component)}${snapshotId}/`;
+export const manifestKey = (address: SnapshotAddress) => checkedKey(`${snapshotPrefix(address)}manifest.json`);
+export const closureKey = (address: SnapshotAddress) => checkedKey(`${snapshotPrefix(address)}closure.zst`);
+export const packKey = (hostId: string, component: ComponentName, pack: PackReference) =>
+  checkedKey(`${componentPrefix(hostId, component)}${pack}.pack`);
+export const runsPrefix = (hostId: string) => `hosts/${hostId}/runs/`;
+export const runKey = (hostId: string, runId: string) => checkedKey(`${runsPrefix(hostId)}${runId}.json`);
+export const enrolmentPrefix = (hostId: string) => `hosts/${hostId}/enrol/`;
+export const enrolmentKey = (hostId: string, keyId: string) => checkedKey(`${enrolmentPrefix(hostId)}${keyId}.json`);
+export const breakGlassPrefix = (hostId: string) => `hosts/${hostId}/break-glass/`;
+export const breakGlassKey = (hostId: string, version: string, file: "restore.sh" | "format.md") =>
+  checkedKey(`${breakGlassPrefix(hostId)}${version}/${file}`);
+export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
+export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
+  checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
+
+/** The name of a pack by its number in the snapshot, from 1. */
+export const packName = (number: number) => String(number).padStart(4, "0");
+
+/** What the key of a manifest says, or `undefined` where the key is not that of a manifest. */
+export function addressOfManifest(key: string): SnapshotAddress | undefined {
+  const [hosts, hostId = "", component, snapshotId = "", file, ...rest] = key.split("/");
+  if (hosts !== "hosts" || file !== "manifest.json" || rest.length > 0) return undefined;
+  if (!isComponentName(component) || !patterns.hostId.test(hostId) || !patterns.snapshotId.test(snapshotId)) {
+    return undefined;
+  }
+  return { hostId, component, snapshotId };
+}
+
+export const isComponentName = (name: unknown): name is ComponentName => componentNames.includes(name as ComponentName);

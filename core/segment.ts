@@ -1,0 +1,67 @@
+/**
+ * The smallest thing that can be read alone: one age file around one Zstandard frame (docs/format.md §2).
+ */
+import { promisify } from "node:util";
+import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { MailarkError } from "./errors.ts";
+
+/** No segment holds more plain bytes, so a reader needs no more memory than this and its ciphertext. */
+export const maximumSegmentBytes = 8 * 1024 * 1024;
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+/**
+ * Compresses on the thread pool, in one call (1.75 times as fast as a stream), then encrypts here.
+ *
+ * @param plain 1 to {@link maximumSegmentBytes} bytes; must not change until this resolves.
+ * @param level Zstandard's, 1 to 19.
+ */
+export async function sealSegment(
+  plain: Buffer,
+  seal: (frame: Uint8Array) => Buffer,
+  level: number = constants.ZSTD_CLEVEL_DEFAULT,
+): Promise<Buffer> {
+  if (plain.length === 0 || plain.length > maximumSegmentBytes) {
+    throw new MailarkError("INTERNAL", `a segment of ${plain.length} bytes can not be stored`);
+  }
+  const frame = await compress(plain, {
+    chunkSize: Math.max(64, plain.length >> 1),
+    pledgedSrcSize: plain.length,
+    params: { [constants.ZSTD_c_compressionLevel]: level },
+  });
+  return seal(frame);
+}
+
+/**
+ * @throws MailarkError `DECRYPTION_FAILED` when it can not be decrypted, `OBJECT_CORRUPT` when what was encrypted is not
+ *   one Zstandard frame of the promised size.
+ */
+export async function openSegment(segment: Uint8Array, open: (file: Uint8Array) => Buffer): Promise<Buffer> {
+  const frame = open(segment);
+  const bytes = contentSize(frame);
+  try {
+    const plain = await decompress(frame, { chunkSize: Math.max(64, bytes), maxOutputLength: Math.max(64, bytes) });
+    if (plain.length === bytes) return plain;
+  } catch (cause) {
+    throw new MailarkError("OBJECT_CORRUPT", "the segment is not a whole Zstandard frame", { cause });
+  }
+  throw new MailarkError("OBJECT_CORRUPT", "the segment's frame does not have the size that it states");
+}
+
+/** The content size in a frame's header: RFC 8878 §3.1.1.1. Throws unless it is there and within the format's limit. */
+function contentSize(frame: Buffer): number {
+  const corrupt = (why: string) => new MailarkError("OBJECT_CORRUPT", `the segment's Zstandard frame ${why}`);
+  if (frame.length < 6 || frame.readUInt32LE(0) !== 0xfd2fb528) throw corrupt("has no header");
+  const descriptor = frame[4]!;
+  const sizeFlag = descriptor >> 6;
+  const singleSegment = (descriptor & 0x20) !== 0;
+  const start = 5 + (singleSegment ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
+  const width = sizeFlag === 0 ? (singleSegment ? 1 : 0) : 2 ** sizeFlag;
+  if (width === 0 || frame.length < start + width) throw corrupt("does not state its content size");
+  const field = width === 8 ? Number(frame.readBigUInt64LE(start)) : frame.readUIntLE(start, width);
+  const size = width === 2 ? field + 256 : field;
+  if (size === 0 || size > maximumSegmentBytes)
+    throw corrupt(`holds ${size} bytes: more than the format allows, or none`);
+  return size;
+}

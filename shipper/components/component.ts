@@ -1,0 +1,96 @@
+/**
+ * What a component is: something of a host that is captured and restored as a whole. The commands, the drill and the restore
+ * know nothing else of it.
+ */
+import type { ComponentName } from "../../core/keys.ts";
+import type { Manifest } from "../../core/manifest.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { Files } from "../../core/ports/files.ts";
+import type { SnapshotReader } from "../../core/snapshot-reader.ts";
+import type { SnapshotWriter } from "../pipeline/snapshot-writer.ts";
+import type { Processes } from "../processes.ts";
+import type { SealingKeys } from "../sealing-keys.ts";
+
+/** The ways to the world that a component may use. */
+export interface World {
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Says what is going on, in a few words: for a person who watches. */
+  readonly progress: (doing: string) => void;
+}
+
+export interface CaptureContext extends World {
+  /** Takes the parts. The component never sees the store. */
+  readonly writer: SnapshotWriter;
+  readonly keys: SealingKeys;
+}
+
+/** What a capture knows when it is done. It throws unless everything that it was asked to capture was handed to the writer. */
+export interface Captured
+  extends Pick<Manifest, "completeness" | "tools" | "server" | "position" | "facts" | "warnings"> {
+  /** The moment that the content is of, in milliseconds since 1970. */
+  readonly cutAt: number;
+}
+
+/** What a capture would read, for a plan. */
+export interface Estimate {
+  readonly what: string;
+  readonly bytes: number;
+}
+
+/** Where a snapshot is brought back to. None of them is a live service with content. */
+export type Place =
+  /** Private servers and files below `path`, for a check; removed by `Staged.remove`. */
+  | { readonly kind: "scratch"; readonly path: string }
+  /** Files for a person, below `path`, which is absent or empty. */
+  | { readonly kind: "directory"; readonly path: string }
+  /** The service that the configuration names; it must hold nothing. */
+  | { readonly kind: "service" };
+
+/** Narrows a restore to a part of a component. */
+export interface Selection {
+  /** Mailboxes by address or by path below the mail root. */
+  readonly mailboxes?: readonly string[];
+  /** Databases by name. */
+  readonly databases?: readonly string[];
+}
+
+export interface PlannedItem {
+  readonly what: string;
+  readonly bytes: number;
+}
+
+/** A snapshot that stands somewhere beside everything live. */
+export interface Staged {
+  readonly place: Place;
+  /** Ends what was started for it and, for scratch, leaves nothing behind. */
+  remove(): Promise<void>;
+}
+
+/** One thing that an application would rely on, looked at after a stage. */
+export interface Check {
+  readonly name: string;
+  readonly outcome: "passed" | "failed" | "unproven";
+  /** What was compared with what, or why it could not be. May name a mailbox or a table. */
+  readonly detail: string;
+}
+
+export interface Component<S extends Staged = Staged> {
+  readonly name: ComponentName;
+  /** Looks, reads nothing: what a capture would take. Throws where a capture would fail at once. */
+  estimate(world: World): Promise<readonly Estimate[]>;
+  /** @throws MailarkError when anything that belongs to the component could not be captured and it is not said in `warnings`. */
+  capture(context: CaptureContext): Promise<Captured>;
+  /** What a stage would bring back, without doing it. */
+  plan(snapshot: SnapshotReader, selection: Selection): Promise<readonly PlannedItem[]>;
+  /**
+   * Brings a snapshot back beside everything live.
+   *
+   * @throws MailarkError `TARGET_NOT_EMPTY` before anything is touched; otherwise what went wrong, with nothing of it left at a scratch place.
+   */
+  stage(snapshot: SnapshotReader, place: Place, selection: Selection, world: World): Promise<S>;
+  /** Judges what was staged against the facts of the capture. Never silent: what can not be judged is `unproven`. */
+  check(staged: S, world: World): Promise<readonly Check[]>;
+}

@@ -1,0 +1,147 @@
+/**
+ * The keys that this host seals with. A private half is made here, sealed into the keyring of the store, and forgotten: what the
+ * host keeps in its state are public halves, so it can write a mailbox's next message and never read the last.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { z } from "zod";
+import { generateIdentity, keyIdOf, type Recipient, sealer } from "../core/age/age.ts";
+import { MailarkError } from "../core/errors.ts";
+import { formatKey, type KeyDescription } from "../core/keyring.ts";
+import { hostOwner, keyringKey, patterns } from "../core/keys.ts";
+import type { Clock } from "../core/ports/clock.ts";
+import type { Files } from "../core/ports/files.ts";
+import type { ObjectWriter } from "../core/stores/store.ts";
+import type { SealingKey } from "./pipeline/snapshot-writer.ts";
+import { readText, writeDurably } from "./state-files.ts";
+
+const publicKey = z.object({
+  ownerId: z.string().regex(patterns.ownerId),
+  keyId: z.string().regex(patterns.keyId),
+  recipient: z.string(),
+  sha256: z.string().regex(patterns.sha256),
+});
+const stateSchema = z.object({
+  /** By month, `2026-11`. */
+  host: z.record(z.string(), publicKey),
+  /** By path below the mail root, in latin1. */
+  mailboxes: z.record(z.string(), publicKey),
+});
+type PublicKey = z.infer<typeof publicKey>;
+type State = z.infer<typeof stateSchema>;
+
+/** Hands out keys to seal with; makes those that are missing. */
+export interface SealingKeys {
+  /** For everything that is not mail, this month. */
+  host(): Promise<SealingKey>;
+  /** For many mailboxes at once, in the order asked for: the state is written once. */
+  mailboxes(wanted: readonly MailboxName[]): Promise<readonly SealingKey[]>;
+}
+
+export interface MailboxName {
+  /** Path below the mail root, as bytes in latin1. */
+  readonly path: string;
+  readonly address?: string;
+}
+
+export interface SealingKeysOptions {
+  readonly store: ObjectWriter;
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Where the public halves are kept, one file a store. */
+  readonly stateDirectory: string;
+  readonly hostId: string;
+  readonly recoveryRecipient: Recipient;
+  readonly drillRecipient?: Recipient | undefined;
+}
+
+/**
+ * A key counts from the moment that its keyring object is in the store and the state is on disk, in that order; a crash between leaves a
+ * keyring object that nothing was sealed with. State that is lost means new keys.
+ */
+export function sealingKeys(options: SealingKeysOptions): SealingKeys {
+  const { store, files, clock, signal, stateDirectory, hostId, recoveryRecipient, drillRecipient } = options;
+  const path = join(stateDirectory, "keys.json");
+  const holders = [recoveryRecipient, ...(drillRecipient ? [drillRecipient] : [])];
+  const sealHolders = sealer(holders);
+  let state: State | undefined;
+
+  return {
+    async host() {
+      const month = new Date(clock.now()).toISOString().slice(0, 7);
+      const { host } = load();
+      const known = host[month];
+      const key = known ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
+      if (!known) {
+        host[month] = key;
+        save();
+      }
+      return sealingKey(key, [recoveryRecipient]);
+    },
+
+    async mailboxes(wanted) {
+      const { mailboxes } = load();
+      let made = 0;
+      for (const { path: mailbox, address } of wanted) {
+        if (Object.hasOwn(mailboxes, mailbox)) continue;
+        mailboxes[mailbox] = await make({
+          ownerId: newOwnerId(),
+          createdAt: timestamp(),
+          mailbox,
+          ...(address !== undefined && { address }),
+        });
+        made += 1;
+      }
+      if (made > 0) save();
+      return wanted.map(({ path: mailbox }) => sealingKey(mailboxes[mailbox]!, []));
+    },
+  };
+
+  async function make(description: KeyDescription): Promise<PublicKey> {
+    const { identity, recipient } = generateIdentity();
+    const keyId = keyIdOf(recipient);
+    const sealed = sealHolders(Buffer.from(formatKey(identity, description)));
+    await store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal });
+    const sha256 = createHash("sha256").update(sealed).digest("hex");
+    return { ownerId: description.ownerId, keyId, recipient, sha256 };
+  }
+
+  function load(): State {
+    if (state !== undefined) return state;
+    const text = readText(files, path);
+    state = text === undefined ? { host: {}, mailboxes: {} } : parse(text);
+    return state;
+  }
+
+  function parse(text: string): State {
+    try {
+      return stateSchema.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new MailarkError("STATE_INVALID", "the list of this host's keys is damaged", {
+        detail: path,
+        hint: "move the file away: the next backup makes new keys, and what was stored before stays readable",
+        cause,
+      });
+    }
+  }
+
+  function save() {
+    writeDurably(files, path, JSON.stringify(state));
+  }
+
+  function timestamp() {
+    return new Date(clock.now()).toISOString();
+  }
+}
+
+function sealingKey({ ownerId, keyId, recipient, sha256 }: PublicKey, others: readonly Recipient[]): SealingKey {
+  return { ownerId, keyId, sha256, seal: sealer([recipient, ...others]) };
+}
+
+const base32 = "abcdefghijklmnopqrstuvwxyz234567";
+
+/** 130 random bits, which say nothing of the mailbox. */
+function newOwnerId(): string {
+  return Array.from(randomBytes(26), (byte) => base32[byte & 31]).join("");
+}
