@@ -22,13 +22,13 @@ export function encodeBech32(prefix: string, bytes: Uint8Array): string {
  * `undefined` means that it is not Bech32: a foreign character, mixed case, a wrong checksum, padding that is not zero.
  */
 export function decodeBech32(text: string): { readonly prefix: string; readonly bytes: Buffer } | undefined {
+  if (!/^[\x21-\x7e]+$/.test(text)) return undefined;
   const lower = text.toLowerCase();
   if (text !== lower && text !== text.toUpperCase()) return undefined;
   const separator = lower.lastIndexOf("1");
   if (separator < 1 || separator + 1 + checksumGroups > lower.length) return undefined;
 
   const prefix = lower.slice(0, separator);
-  if (!/^[\x21-\x7e]+$/.test(prefix)) return undefined;
   const groups = Array.from(lower.slice(separator + 1), (letter) => alphabet.indexOf(letter));
   if (groups.includes(-1)) return undefined;
   if (checksumOf([...expand(prefix), ...groups]) !== 1) return undefined;
