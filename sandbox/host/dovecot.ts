@@ -153,14 +153,13 @@ export const dovecotDatabaseUser = "dovecot";
 
 function accountsInMariadb(configDirectory: string, mariadb: Mariadb, mailHome: string): string {
   const owner = `${mailOwner.uid} AS uid, ${mailOwner.gid} AS gid`;
-  const home = mailHome.replace("%d", "%%d");
   const sql = writeFileFor(
     join(configDirectory, "dovecot-sql.conf.ext"),
     `driver = mysql
 connect = host=${mariadb.socket} dbname=mailserver user=${dovecotDatabaseUser} password=${mariadb.applicationPassword}
 default_pass_scheme = SSHA512
 password_query = SELECT email AS user, password FROM virtual_users WHERE email = '%u' AND active = 1
-user_query = SELECT '${home}' AS home, ${owner} FROM virtual_users WHERE email = '%u' AND active = 1
+user_query = SELECT '${mailHome}' AS home, ${owner} FROM virtual_users WHERE email = '%u' AND active = 1
 iterate_query = SELECT email AS user FROM virtual_users WHERE active = 1 ORDER BY email
 `,
   );

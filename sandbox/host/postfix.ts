@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { MailarkError } from "../../core/errors.ts";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
@@ -108,15 +108,9 @@ export async function preparePostfix(
     smtputf8_enable: "yes",
     biff: "no",
   };
-  writeFileFor(
-    join(configDirectory, "main.cf"),
-    Object.entries(settings)
-      .map(([name, value]) => `${name} = ${value}\n`)
-      .join(""),
-    undefined,
-    0o644,
-  );
-  writeFileFor(join(configDirectory, "master.cf"), services.replace("PORT", String(smtpPort)), undefined, 0o644);
+  const main = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
+  writeSettledFile(join(configDirectory, "main.cf"), main.join(""));
+  writeSettledFile(join(configDirectory, "master.cf"), services.replace("PORT", String(smtpPort)));
   makeQueue(queueDirectory);
 
   const daemon = new Daemon({
@@ -145,6 +139,13 @@ export async function preparePostfix(
       return (await outputOf(nodeProcesses, command as unknown as [string])).toString();
     },
   };
+}
+
+/** Postfix waits for seconds on a file that changed in the last moments, in case somebody still writes to it. */
+function writeSettledFile(path: string, text: string): void {
+  writeFileFor(path, text, undefined, 0o644);
+  const aMinuteAgo = Date.now() / 1000 - 60;
+  utimesSync(path, aMinuteAgo, aMinuteAgo);
 }
 
 /** Makes the folders of an empty queue, with the owners and modes that `postfix check` asks for. */

@@ -1,0 +1,36 @@
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { SandboxHost } from "./host.ts";
+
+/** What can be lost, in the words of the backup: its components. */
+export type Destroyable = "mysql" | "postgres" | "redis" | "mail" | "queue" | "configs";
+
+/**
+ * Loses one component of the host for good, as a disaster would. Databases come back empty, with nothing of what they held;
+ * the mail tree and the queue are there and empty; of the configuration nothing is left, while the servers run on.
+ *
+ * @throws MailarkError `ARGUMENT_INVALID` when the host was started without that service.
+ */
+export async function destroy(host: SandboxHost, component: Destroyable): Promise<void> {
+  switch (component) {
+    case "mysql":
+      return host.mariadb.wipe();
+    case "postgres":
+      return host.postgres.wipe();
+    case "redis":
+      return host.redis.wipe();
+    case "mail":
+      return empty(host.vmail);
+    case "configs":
+      return empty(host.etc);
+    case "queue": {
+      await host.postfix.stop();
+      rmSync(host.postfix.queueDirectory, { recursive: true, force: true });
+      return host.postfix.start();
+    }
+  }
+}
+
+function empty(directory: string): void {
+  for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true, force: true });
+}
