@@ -1,0 +1,6 @@
+/** A path whose characters are bytes (latin1), as `node:fs` takes it: names on a mail host need not be UTF-8. */
+export const bytePath = (path: string): Buffer => Buffer.from(path, "latin1");
+
+/** Whether a call failed because there is nothing of that name. */
+export const isAbsent = (error: unknown): boolean =>
+  ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");

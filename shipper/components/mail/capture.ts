@@ -1,0 +1,75 @@
+import { asMailarkError, type MailarkError } from "../../../core/errors.ts";
+import { formatRow } from "../../../core/rows.ts";
+import type { CaptureContext, Captured } from "../component.ts";
+import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
+import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
+import { discover } from "./discover.ts";
+
+/** Mailboxes whose index is not stored yet, at the most: it waits for the store while the next mailboxes are read. */
+const unfinished = 4;
+
+/**
+ * Captures all mailboxes. One that can not be read does not stop the others: the snapshot is then `partial` and says how many.
+ *
+ * @throws MailarkError when no mailbox could be captured, or the store failed.
+ */
+export async function captureMail(config: MailConfig, context: CaptureContext): Promise<Captured> {
+  const { writer, keys, clock, files, progress, signal } = context;
+  const cutAt = clock.now();
+  const { mailboxes, strays } = discover(files, config);
+  const sealingKeys = await keys.mailboxes(mailboxes);
+  const totals = { mailboxes: 0, messages: 0, messageBytes: 0, folders: 0, files: 0 };
+  const table: string[] = [];
+  const running = new Set<Promise<void>>();
+  const failures: MailarkError[] = [];
+  let others = 0;
+
+  for (const [number, place] of mailboxes.entries()) {
+    signal.throwIfAborted();
+    progress(`mailbox ${number + 1} of ${mailboxes.length}`);
+    const key = sealingKeys[number]!;
+    const captured = await attempt(place);
+    if (captured === undefined) continue;
+    totals.mailboxes += 1;
+    for (const name of ["messages", "messageBytes", "folders", "files"] as const) totals[name] += captured[name];
+    others += captured.others;
+    const rows = captured.index.then((segments) => {
+      table[number] =
+        formatRow("mailbox", key.ownerId) +
+        segments
+          .map(({ pack, offset, bytes }) => formatRow("index", key.ownerId, key.keyId, pack, offset, bytes))
+          .join("");
+    });
+    rows.catch(() => {});
+    running.add(rows);
+    rows.finally(() => running.delete(rows)).catch(() => {});
+    if (running.size >= unfinished) await Promise.race(running);
+
+    async function attempt({ path }: MailboxPlace): Promise<CapturedMailbox | undefined> {
+      try {
+        return await captureMailbox(`${rootOf(config)}/${path}`, path, key, writer, context);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = asMailarkError(thrown);
+        if (error.code !== "FILE_FAILED" && error.code !== "CAPTURE_FAILED") throw error;
+        failures.push(error);
+        progress(`a mailbox could not be captured: ${error.message}: ${error.detail ?? path}`);
+        return undefined;
+      }
+    }
+  }
+  await Promise.all(running);
+  if (failures.length > 0 && totals.mailboxes === 0) throw failures[0]!;
+  await writer.part("mailboxes", encode(table), await keys.host(), "index");
+
+  const warnings = [
+    { code: "MAILBOX_NOT_CAPTURED", count: failures.length },
+    { code: "OUTSIDE_THE_LAYOUT", count: strays.length },
+    { code: "SPECIAL_FILE_LEFT_OUT", count: others },
+  ].filter(({ count }) => count > 0);
+  return { cutAt, completeness: failures.length > 0 ? "partial" : "complete", tools: {}, facts: totals, warnings };
+}
+
+async function* encode(rows: readonly string[]): AsyncGenerator<Buffer> {
+  for (const row of rows) if (row !== undefined) yield Buffer.from(row, "latin1");
+}

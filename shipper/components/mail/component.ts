@@ -1,0 +1,30 @@
+import type { Component } from "../component.ts";
+import { captureMail } from "./capture.ts";
+import { checkMail } from "./check.ts";
+import type { MailConfig } from "./config.ts";
+import { estimateMail } from "./estimate.ts";
+import { selectMailboxes } from "./select.ts";
+import { type StagedMail, stageMail } from "./stage.ts";
+
+/** Mailboxes in Maildir, of Dovecot or any other server. */
+export function mailComponent(config: MailConfig): Component<StagedMail> {
+  return {
+    name: "mail",
+    estimate: (world) => estimateMail(config, world),
+    capture: (context) => captureMail(config, context),
+    async plan(snapshot, selection) {
+      const items = [];
+      for await (const { index } of selectMailboxes(snapshot, selection, config)) {
+        const bytes = [...index.messages.values(), ...index.files.values()].reduce(
+          (sum, content) => sum + content.bytes,
+          0,
+        );
+        const what = Buffer.from(index.path, "latin1").toString("utf8");
+        items.push({ what: `${what}: ${index.messages.size} messages in ${index.folders.size} folders`, bytes });
+      }
+      return items;
+    },
+    stage: (snapshot, place, selection, world) => stageMail(config, snapshot, place, selection, world),
+    check: checkMail,
+  };
+}

@@ -1,0 +1,38 @@
+import type { Dirent } from "node:fs";
+import type { Files } from "../../../core/ports/files.ts";
+import { bytePath } from "./byte-path.ts";
+import { type MailboxPlace, type MailConfig, placeOf, rootOf } from "./config.ts";
+
+export interface Discovered {
+  readonly mailboxes: readonly MailboxPlace[];
+  /** Paths below the mail root that the layout does not explain, and that are therefore **not captured**. */
+  readonly strays: readonly string[];
+}
+
+/**
+ * All mailboxes below the mail root: every directory at the depth of the layout, sorted by path.
+ *
+ * @throws what the file system says when the root can not be listed.
+ */
+export function discover(files: Files, config: MailConfig): Discovered {
+  const root = rootOf(config);
+  const words = config.layout.split("/");
+  const strays: string[] = [];
+  let paths = [""];
+  for (const word of words) {
+    paths = paths.flatMap((parent) => {
+      const kept: string[] = [];
+      for (const entry of list(files, `${root}${parent && `/${parent}`}`)) {
+        const path = parent ? `${parent}/${entry.name}` : entry.name;
+        if (entry.isDirectory() && (word.startsWith("{") || word === entry.name)) kept.push(path);
+        else strays.push(path);
+      }
+      return kept;
+    });
+  }
+  return { mailboxes: paths.sort().map((path) => placeOf(path, config)), strays };
+}
+
+function list(files: Files, path: string): Dirent[] {
+  return files.readdirSync(bytePath(path), { withFileTypes: true, encoding: "latin1" }) as Dirent[];
+}

@@ -1,0 +1,33 @@
+import type { Estimate, World } from "../component.ts";
+import { bytePath, isAbsent } from "./byte-path.ts";
+import { type MailConfig, rootOf } from "./config.ts";
+import { discover } from "./discover.ts";
+import { listTree } from "./tree.ts";
+
+/** What a capture would read, mailbox by mailbox: names and sizes only. */
+export async function estimateMail(
+  config: MailConfig,
+  { files, signal, progress }: World,
+): Promise<readonly Estimate[]> {
+  const { mailboxes } = discover(files, config);
+  return mailboxes.map(({ path }, number) => {
+    signal.throwIfAborted();
+    progress(`mailbox ${number + 1} of ${mailboxes.length}`);
+    const mailbox = `${rootOf(config)}/${path}`;
+    const tree = listTree(files, mailbox);
+    const paths = [
+      ...tree.files,
+      ...tree.messages.map(({ folder, state, base, info }) => `${folder}/${state}/${base}${info}`),
+    ];
+    const bytes = paths.reduce((sum, name) => {
+      try {
+        return sum + files.lstatSync(bytePath(`${mailbox}/${name}`)).size;
+      } catch (error) {
+        if (isAbsent(error)) return sum;
+        throw error;
+      }
+    }, 0);
+    const what = Buffer.from(path, "latin1").toString("utf8");
+    return { what: `${what}: ${tree.messages.length} messages in ${tree.folders.size} folders`, bytes };
+  });
+}

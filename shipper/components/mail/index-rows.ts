@@ -1,0 +1,202 @@
+/**
+ * The index of a mailbox: its rows, and what they add up to (docs/format.md §8.1).
+ */
+import { MailarkError } from "../../../core/errors.ts";
+import { escapeName, formatRow, safePath, unescapeName } from "../../../core/rows.ts";
+import type { SegmentLocation } from "../../pipeline/pack-lane.ts";
+import type { ListedMessage, MessageState } from "./tree.ts";
+
+/** A content: what a file holds, found by its hash in an archive. */
+export interface Content {
+  readonly bytes: number;
+  /** Seconds since 1970, with up to three decimals. */
+  readonly modified: string;
+  readonly sha256: string;
+  readonly archive: number;
+}
+
+export interface MessageRow extends ListedMessage, Content {}
+export interface FileRow extends Content {
+  readonly mode: number;
+}
+export interface ArchiveSegment extends SegmentLocation {
+  readonly keyId: string;
+}
+
+export const rowOf = {
+  mailbox: (path: string, mode: number, uid: number, gid: number) =>
+    formatRow("mailbox", escapeName(path), octal(mode), uid, gid),
+  archive: (number: number, { keyId, pack, offset, bytes }: ArchiveSegment) =>
+    formatRow("archive", number, keyId, pack, offset, bytes),
+  folder: (path: string, mode: number) => formatRow("folder", escapeName(path), octal(mode)),
+  directory: (path: string, mode: number) => formatRow("directory", escapeName(path), octal(mode)),
+  put: ({ folder, state, info, base, bytes, modified, sha256, archive }: MessageRow) =>
+    formatRow("put", escapeName(folder), state, escapeName(info), escapeName(base), bytes, modified, sha256, archive),
+  delete: (folder: string, base: string) => formatRow("delete", escapeName(folder), escapeName(base)),
+  file: (path: string, { mode, bytes, modified, sha256, archive }: FileRow) =>
+    formatRow("file", escapeName(path), octal(mode), bytes, modified, sha256, archive),
+  link: (path: string, target: string) => formatRow("link", escapeName(path), escapeName(target)),
+  remove: (path: string) => formatRow("remove", escapeName(path)),
+} as const;
+
+/** What an index adds up to. */
+export interface Index {
+  path: string;
+  mode: number;
+  uid: number;
+  gid: number;
+  readonly archives: Map<number, ArchiveSegment[]>;
+  readonly folders: Map<string, { mode: number }>;
+  readonly directories: Map<string, { mode: number }>;
+  /** By folder and base name, with a zero byte between. */
+  readonly messages: Map<string, MessageRow>;
+  readonly files: Map<string, FileRow>;
+  readonly links: Map<string, string>;
+}
+
+/**
+ * Adds up the rows of an index in their order. Every path in the result stays below the mailbox, and has its parents among the
+ * folders and directories.
+ *
+ * @throws MailarkError `OBJECT_CORRUPT` for a row that is not as the format says, `PATH_UNSAFE` for a path that would leave.
+ */
+export async function replayIndex(rows: AsyncIterable<string[]>): Promise<Index> {
+  let index: Index | undefined;
+  for await (const [word, ...fields] of rows) {
+    if (word === "mailbox") index = emptyIndex(fields);
+    else if (index === undefined) throw corrupt("does not begin with a mailbox row");
+    else apply(index, word!, fields);
+  }
+  if (index === undefined) throw corrupt("is empty");
+  return checkParents(index);
+}
+
+function emptyIndex([path, mode, uid, gid]: string[]): Index {
+  return {
+    path: pathField(path),
+    mode: octalField(mode),
+    uid: numberField(uid),
+    gid: numberField(gid),
+    archives: new Map(),
+    folders: new Map(),
+    directories: new Map(),
+    messages: new Map(),
+    files: new Map(),
+    links: new Map(),
+  };
+}
+
+function apply(index: Index, word: string, fields: string[]): void {
+  const [first, second, third, fourth, fifth, sixth, seventh, eighth] = fields;
+  switch (word) {
+    case "archive": {
+      const number = numberField(first);
+      const segments = index.archives.get(number) ?? [];
+      segments.push({ keyId: second!, pack: third!, offset: numberField(fourth), bytes: numberField(fifth) });
+      index.archives.set(number, segments);
+      return;
+    }
+    case "folder":
+    case "directory": {
+      const path = pathField(first);
+      forget(index, path, word === "folder");
+      (word === "folder" ? index.folders : index.directories).set(path, { mode: octalField(second) });
+      return;
+    }
+    case "put": {
+      const message = {
+        folder: pathField(first),
+        state: stateField(second),
+        info: nameField(third, true),
+        base: nameField(fourth),
+        ...contentFields(fifth, sixth, seventh, eighth),
+      };
+      if (message.info !== "" && !message.info.startsWith(":")) throw corrupt("has flags without a colon");
+      index.messages.set(`${message.folder}\0${message.base}`, message);
+      return;
+    }
+    case "delete":
+      index.messages.delete(`${pathField(first)}\0${nameField(second)}`);
+      return;
+    case "file": {
+      const path = pathField(first);
+      forget(index, path);
+      index.files.set(path, { mode: octalField(second), ...contentFields(third, fourth, fifth, sixth) });
+      return;
+    }
+    case "link": {
+      const path = pathField(first);
+      forget(index, path);
+      index.links.set(path, unescapeName(second ?? ""));
+      return;
+    }
+    case "remove":
+      forget(index, pathField(first));
+  }
+}
+
+/** A path is one thing: whatever it was before is gone, and with a folder its messages. */
+function forget({ folders, directories, messages, files, links }: Index, path: string, keepMessages = false): void {
+  directories.delete(path);
+  files.delete(path);
+  links.delete(path);
+  if (keepMessages || !folders.delete(path)) return;
+  for (const [key, { folder }] of messages) if (folder === path) messages.delete(key);
+}
+
+function checkParents(index: Index): Index {
+  const { folders, directories, messages, files, links } = index;
+  const isDirectory = (path: string) => folders.has(path) || directories.has(path);
+  const inFolder = (path: string) => folders.has(parentOf(path)) && /(^|\/)(cur|new|tmp)$/.test(path);
+  if (!isDirectory(".")) throw corrupt("has no row for the mailbox's own directory");
+  for (const paths of [folders, directories, files, links]) {
+    for (const path of paths.keys()) {
+      if (path !== "." && (!isDirectory(parentOf(path)) || inFolder(path)))
+        throw corrupt("has a path without its parent");
+    }
+  }
+  for (const { folder } of messages.values())
+    if (!folders.has(folder)) throw corrupt("has a message without its folder");
+  return index;
+}
+
+export const parentOf = (path: string): string => (path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : ".");
+
+const octal = (mode: number) => mode.toString(8).padStart(4, "0");
+const corrupt = (why: string) => new MailarkError("OBJECT_CORRUPT", `the index of a mailbox ${why}`);
+
+function pathField(field: string | undefined): string {
+  if (!field) throw corrupt("has a row without its path");
+  return safePath(unescapeName(field));
+}
+
+function nameField(field: string | undefined, mayBeEmpty = false): string {
+  const name = unescapeName(field ?? "");
+  if (name.includes("/") || name.includes("\0") || name === "." || name === "..") {
+    throw new MailarkError("PATH_UNSAFE", "a stored name would leave its folder", { detail: JSON.stringify(name) });
+  }
+  if (name === "" && !mayBeEmpty) throw corrupt("has a message without a name");
+  return name;
+}
+
+function numberField(field: string | undefined): number {
+  if (!/^(0|[1-9]\d{0,15})$/.test(field ?? "")) throw corrupt("has a number that is none");
+  return Number(field);
+}
+
+function octalField(field: string | undefined): number {
+  if (!/^[0-7]{4}$/.test(field ?? "")) throw corrupt("has a mode that is none");
+  return Number.parseInt(field!, 8);
+}
+
+function stateField(field: string | undefined): MessageState {
+  if (field === "cur" || field === "new") return field;
+  throw corrupt("has a message that is neither in cur nor in new");
+}
+
+function contentFields(bytes?: string, modified = "", sha256 = "", archive?: string): Content {
+  if (!/^-?\d{1,13}(\.\d{1,3})?$/.test(modified) || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw corrupt("has a time or a hash that is none");
+  }
+  return { bytes: numberField(bytes), modified, sha256, archive: numberField(archive) };
+}
