@@ -66,11 +66,11 @@ export async function populateAgency(mariadb: Mariadb, options: AgencyOptions): 
   });
   const aliases = addresses.map((address, index) => {
     const domain = index % domainCount;
-    return `(${domain + 1}, ${text(`alias-${index + 1}@${domains[domain]}`)}, ${text(address)})`;
+    return `(${index + 1}, ${domain + 1}, ${text(`alias-${index + 1}@${domains[domain]}`)}, ${text(address)})`;
   });
   const apiKeys = addresses.slice(0, Math.ceil(mailboxes / 2)).map((_, index) => {
     const permissions = JSON.stringify({ send: true, domains: [seed.pick(domains)], note: seed.pick(pictures) });
-    return `(${index + 1}, ${text(prose.words(3))}, ${bytes(seed, 32)}, ${bytes(seed, 100 + seed.integer(4000))}, ${text(permissions)})`;
+    return `(${index + 1}, ${index + 1}, ${text(prose.words(3))}, ${bytes(seed, 32)}, ${bytes(seed, 100 + seed.integer(4000))}, ${text(permissions)})`;
   });
   const rows = Math.max(100, Math.round((megabytes * 1e6) / logRowBytes));
 
@@ -78,8 +78,8 @@ export async function populateAgency(mariadb: Mariadb, options: AgencyOptions): 
     `SET NAMES utf8mb4;
 INSERT INTO virtual_domains (id, name, dkim_selector, dkim_private_key, dkim_public_key) VALUES ${keys.join(",\n")};
 INSERT INTO virtual_users (id, domain_id, email, password, display_name, quota_bytes) VALUES ${users.join(",\n")};
-INSERT INTO virtual_aliases (domain_id, source, destination) VALUES ${aliases.join(",\n")};
-INSERT INTO api_keys (user_id, label, key_hash, sealed, permissions) VALUES ${apiKeys.join(",\n")};
+INSERT INTO virtual_aliases (id, domain_id, source, destination) VALUES ${aliases.join(",\n")};
+INSERT INTO api_keys (id, user_id, label, key_hash, sealed, permissions) VALUES ${apiKeys.join(",\n")};
 ${megabytes > 0 ? "SET sql_log_bin = 0, unique_checks = 0, foreign_key_checks = 0;" : ""}
 INSERT INTO delivery_log (id, user_id, delivered_at, message_id, subject, fingerprint, detail)
 ${logRows(options.seed, mailboxes, rows)};`,

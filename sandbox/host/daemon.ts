@@ -5,11 +5,13 @@ import { connect, type NetConnectOpts } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MailarkError } from "../../core/errors.ts";
 import { type Account, isRoot } from "./account.ts";
+import type { Place } from "./place.ts";
 import { programPath } from "./programs.ts";
 
 /** How one server is run: in the foreground, as a direct child, so that it cannot outlive this process. */
 export interface DaemonPlan {
   readonly name: string;
+  readonly place: Place;
   readonly command: readonly [string, ...string[]];
   /** Default: the user that this process runs as. */
   readonly account?: Account;
@@ -47,7 +49,7 @@ export class Daemon {
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#child) return;
     signal?.throwIfAborted();
-    const { name, command, account, cwd, log, killSignal = "SIGKILL" } = this.#plan;
+    const { name, place, command, account, cwd, log, killSignal = "SIGKILL" } = this.#plan;
     const become = account && isRoot ? [`--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups"] : [];
     const output = openSync(log, "a");
     const child = spawn(
@@ -57,6 +59,8 @@ export class Daemon {
     );
     closeSync(output);
     this.#child = child;
+    const { pid } = child;
+    if (pid !== undefined) place.watcher.guard(pid);
     child.once("exit", () => {
       if (this.#child === child) this.#child = undefined;
     });
@@ -97,6 +101,7 @@ export class Daemon {
     await gone;
     clearTimeout(timer);
     send("SIGKILL", group);
+    this.#plan.place.watcher.release(-group);
   }
 }
 

@@ -4,7 +4,7 @@ import { accountFor, isRoot } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
 import { hashPassword, mailboxPassword } from "./mailbox-password.ts";
 import type { Mariadb } from "./mariadb.ts";
-import { freePort, makeFolder, writeFileFor } from "./place.ts";
+import { freePort, makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -27,7 +27,8 @@ export const mailOwner = isRoot
   : { name: "me", uid: process.getuid!(), gid: process.getgid!() };
 
 /** Writes the configuration, without starting the server. */
-export async function prepareDovecot(directory: string, vmail: string, mariadb: Mariadb | undefined): Promise<Dovecot> {
+export async function prepareDovecot(place: Place, vmail: string, mariadb: Mariadb | undefined): Promise<Dovecot> {
+  const { directory } = place;
   const home = makeFolder(join(directory, "dovecot"), undefined, 0o755);
   const configDirectory = makeFolder(join(directory, "etc", "dovecot"), undefined, 0o755);
   const run = makeFolder(join(home, "run"), undefined, 0o755);
@@ -92,6 +93,10 @@ service imap-login {
 }
 service anvil {
   chroot =
+  # Otherwise one wrong password slows down every later login from this address.
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
 }
 service stats {
   chroot =
@@ -113,6 +118,7 @@ ${accounts}
   );
 
   const daemon = new Daemon({
+    place,
     name: "Dovecot",
     cwd: home,
     log,

@@ -64,7 +64,8 @@ export async function startHost({
 }: HostOptions = {}): Promise<SandboxHost> {
   signal?.throwIfAborted();
   const wanted = new Set<ServiceName>(services);
-  const directory = makePlace();
+  const place = makePlace();
+  const { directory } = place;
   const etc = makeFolder(join(directory, "etc"), undefined, 0o755);
   const vmail = makeFolder(join(directory, "vmail"), mailOwner, 0o755);
   const running: Partial<Record<ServiceName, Service>> = {};
@@ -75,6 +76,7 @@ export async function startHost({
     await Promise.all(Object.values(running).map((service) => service.kill()));
     await waitUntilDeserted(directory);
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+    await place.watcher.dismiss();
   }
 
   async function bring<S extends Service>(name: ServiceName, prepared: Promise<S>): Promise<S> {
@@ -85,19 +87,19 @@ export async function startHost({
   }
 
   try {
-    const prepared = wanted.has("mariadb") ? prepareMariadb(directory, settings.mariadb, aborted) : undefined;
+    const prepared = wanted.has("mariadb") ? prepareMariadb(place, settings.mariadb, aborted) : undefined;
     const mariadb = prepared && bring("mariadb", prepared).then(makeAgencySchema);
     // Independent servers, one chain each; the first failure ends the others.
     const chains = [
       mariadb,
-      wanted.has("postgres") && bring("postgres", preparePostgres(directory, settings.postgres, aborted)),
-      wanted.has("redis") && bring("redis", prepareRedis(directory, settings.redis)),
+      wanted.has("postgres") && bring("postgres", preparePostgres(place, settings.postgres, aborted)),
+      wanted.has("redis") && bring("redis", prepareRedis(place, settings.redis)),
       (async () => {
-        const opendkim = wanted.has("opendkim") && (await prepareOpendkim(directory));
-        const dovecot = wanted.has("dovecot") && (await prepareDovecot(directory, vmail, await prepared));
+        const opendkim = wanted.has("opendkim") && (await prepareOpendkim(place));
+        const dovecot = wanted.has("dovecot") && (await prepareDovecot(place, vmail, await prepared));
         const postfix =
           wanted.has("postfix") &&
-          (await preparePostfix(directory, {
+          (await preparePostfix(place, {
             lmtpSocket: dovecot ? dovecot.lmtpSocket : undefined,
             milterSocket: opendkim ? opendkim.socket : undefined,
           }));

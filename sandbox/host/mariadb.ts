@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, isRoot } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
-import { makeFolder, writeFileFor } from "./place.ts";
+import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -32,10 +32,11 @@ export interface Mariadb extends Service {
 
 /** Makes a data directory, without starting the server. `settings` are added to the server's command line. */
 export async function prepareMariadb(
-  directory: string,
+  place: Place,
   settings: Readonly<Record<string, string>> = {},
   signal?: AbortSignal,
 ): Promise<Mariadb> {
+  const { directory } = place;
   const account = accountFor("mysql");
   const home = makeFolder(join(directory, "mariadb"), account, 0o755);
   const datadir = join(home, "data");
@@ -73,6 +74,7 @@ export async function prepareMariadb(
   }
 
   const daemon = new Daemon({
+    place,
     name: "MariaDB",
     account,
     cwd: home,

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:cry
 import { join } from "node:path";
 import { accountFor } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
-import { makeFolder, writeFileFor } from "./place.ts";
+import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -22,7 +22,8 @@ export interface Opendkim extends Service {
 }
 
 /** Writes a key and the configuration, without starting the server. */
-export async function prepareOpendkim(directory: string): Promise<Opendkim> {
+export async function prepareOpendkim(place: Place): Promise<Opendkim> {
+  const { directory } = place;
   const account = accountFor("opendkim");
   const home = makeFolder(join(directory, "opendkim"), account, 0o755);
   const configDirectory = makeFolder(join(directory, "etc", "opendkim"), account, 0o755);
@@ -57,6 +58,7 @@ RequireSafeKeys no
     0o644,
   );
   const daemon = new Daemon({
+    place,
     name: "OpenDKIM",
     account,
     cwd: home,

@@ -1,50 +1,23 @@
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Account } from "./account.ts";
 import { isRoot } from "./account.ts";
+import { startWatcher, type Watcher } from "./watcher.ts";
 
-const prefix = "mailark-host-";
+/** Where one host lives. */
+export interface Place {
+  readonly directory: string;
+  /** Sees to it that nothing of the host outlives this process. */
+  readonly watcher: Watcher;
+}
 
-/**
- * A new directory for one host. Its name carries the id of this process, so that what a killed process left behind is
- * recognised, and removed here.
- */
-export function makePlace(): string {
-  for (const name of readdirSync(tmpdir())) {
-    const owner = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
-    if (owner !== undefined && !isAlive(Number(owner))) removeQuietly(join(tmpdir(), name));
-  }
-  const directory = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`));
+/** A new directory for one host. The name tells whose it is. */
+export function makePlace(): Place {
+  const directory = mkdtempSync(join(tmpdir(), `mailark-host-${process.pid}-`));
   chmodSync(directory, 0o711);
-  return directory;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-function removeQuietly(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch {
-    // Somebody else's, or being removed by another process: not ours to insist on.
-  }
+  return { directory, watcher: startWatcher(directory) };
 }
 
 /** Makes a directory with exactly this mode, owned by the account where this process may give it away. */

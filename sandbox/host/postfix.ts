@@ -4,7 +4,7 @@ import { MailarkError } from "../../core/errors.ts";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, groupId, isRoot } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
-import { freePort, makeFolder, writeFileFor } from "./place.ts";
+import { freePort, makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -63,7 +63,7 @@ postlog   unix-dgram n - n - 1 postlogd
  * @throws MailarkError `PROGRAM_FAILED` when this process is not root: Postfix's master refuses to run as anybody else.
  */
 export async function preparePostfix(
-  directory: string,
+  place: Place,
   { lmtpSocket, milterSocket }: { readonly lmtpSocket: string | undefined; readonly milterSocket: string | undefined },
 ): Promise<Postfix> {
   if (!isRoot) {
@@ -71,6 +71,7 @@ export async function preparePostfix(
       hint: 'run as root, or leave "postfix" out of the services',
     });
   }
+  const { directory } = place;
   const account = accountFor("postfix");
   const home = makeFolder(join(directory, "postfix"), undefined, 0o755);
   const configDirectory = makeFolder(join(directory, "etc", "postfix"), undefined, 0o755);
@@ -105,6 +106,7 @@ export async function preparePostfix(
     milter_default_action: "tempfail",
     transport_maps: "inline:{ deferred.test=retry:4.0.0_held_back_by_the_sandbox }",
     recipient_delimiter: "+",
+    lmtp_connection_cache_on_demand: "no",
     smtputf8_enable: "yes",
     biff: "no",
   };
@@ -114,6 +116,7 @@ export async function preparePostfix(
   makeQueue(queueDirectory);
 
   const daemon = new Daemon({
+    place,
     name: "Postfix",
     cwd: home,
     log: join(home, "postfix.out"),

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, isRoot } from "./account.ts";
 import { Daemon } from "./daemon.ts";
-import { makeFolder, writeFileFor } from "./place.ts";
+import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -36,10 +36,11 @@ export interface Postgres extends Service {
 
 /** Makes a data directory, without starting the server. `settings` are added to the server's command line. */
 export async function preparePostgres(
-  directory: string,
+  place: Place,
   settings: Readonly<Record<string, string>> = {},
   signal?: AbortSignal,
 ): Promise<Postgres> {
+  const { directory } = place;
   const account = accountFor("postgres");
   const home = makeFolder(join(directory, "postgres"), account, 0o755);
   const datadir = join(home, "data");
@@ -71,6 +72,7 @@ export async function preparePostgres(
     ...settings,
   };
   const daemon = new Daemon({
+    place,
     name: "PostgreSQL",
     account,
     cwd: home,

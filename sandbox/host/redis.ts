@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
-import { makeFolder, writeFileFor } from "./place.ts";
+import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
 
@@ -31,7 +31,8 @@ export interface Redis extends Service {
 }
 
 /** Writes the configuration, without starting the server. `settings` are added to the configuration. */
-export async function prepareRedis(directory: string, settings: Readonly<Record<string, string>> = {}): Promise<Redis> {
+export async function prepareRedis(place: Place, settings: Readonly<Record<string, string>> = {}): Promise<Redis> {
+  const { directory } = place;
   const account = accountFor("redis");
   const home = makeFolder(join(directory, "redis"), account, 0o755);
   const datadir = makeFolder(join(home, "data"), account, 0o750);
@@ -57,6 +58,7 @@ export async function prepareRedis(directory: string, settings: Readonly<Record<
     account,
   );
   const daemon = new Daemon({
+    place,
     name: "Redis",
     account,
     cwd: home,
