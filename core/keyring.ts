@@ -1,7 +1,7 @@
 /**
  * The keyring: the private half of every key that segments are sealed to, itself sealed (docs/format.md §3).
  */
-import { type Identity, opener, parseIdentities, recipientOf } from "./age/age.ts";
+import { type Identity, keyIdOf, opener, parseIdentities, recipientOf } from "./age/age.ts";
 import { MailarkError } from "./errors.ts";
 import { hostOwner, keyringKey, keyringPrefix } from "./keys.ts";
 import { escapeName, unescapeName } from "./rows.ts";
@@ -28,7 +28,7 @@ export function formatKey(identity: Identity, { ownerId, createdAt, mailbox, add
     `# created: ${createdAt}`,
     `# owner: ${ownerId}`,
     ...(mailbox === undefined ? [] : [`# mailbox: ${escapeName(mailbox)}`]),
-    ...(address === undefined ? [] : [`# address: ${escapeName(address)}`]),
+    ...(address === undefined ? [] : [`# address: ${escapeName(Buffer.from(address).toString("latin1"))}`]),
     `# public key: ${recipientOf(identity)}`,
     identity,
   ];
@@ -40,9 +40,9 @@ export function formatKey(identity: Identity, { ownerId, createdAt, mailbox, add
  */
 export function parseKey(text: string): OpenedKey {
   const said = new Map([...text.matchAll(/^# ([a-z -]+): (.*)$/gm)].map(([, word, value]) => [word, value!]));
-  const [identity, ...more] = parseIdentities(text);
+  const identity = identityIn(text);
   const ownerId = said.get("owner");
-  if (said.get("mailark-key") !== "1" || identity === undefined || more.length > 0 || ownerId === undefined) {
+  if (said.get("mailark-key") !== "1" || identity === undefined || ownerId === undefined) {
     throw new MailarkError("OBJECT_CORRUPT", "not a key of the keyring");
   }
   const mailbox = said.get("mailbox");
@@ -52,8 +52,17 @@ export function parseKey(text: string): OpenedKey {
     ownerId,
     createdAt: said.get("created") ?? "",
     ...(mailbox !== undefined && { mailbox: unescapeName(mailbox) }),
-    ...(address !== undefined && { address: unescapeName(address) }),
+    ...(address !== undefined && { address: Buffer.from(unescapeName(address), "latin1").toString() }),
   };
+}
+
+function identityIn(text: string): Identity | undefined {
+  try {
+    const [identity, ...more] = parseIdentities(text);
+    return more.length === 0 ? identity : undefined;
+  } catch (cause) {
+    throw new MailarkError("OBJECT_CORRUPT", "not a key of the keyring", { cause });
+  }
 }
 
 /** Opens what a host stored, with the keys that the holder of `identities` can open. */
@@ -85,8 +94,9 @@ export class Keyring {
     const objectKey = keyringKey(this.#hostId, ownerId, keyId);
     let opened = this.#opened.get(objectKey);
     if (opened === undefined) {
-      opened = this.#openKey(objectKey, ownerId);
+      opened = this.#openKey(objectKey, ownerId, keyId);
       this.#opened.set(objectKey, opened);
+      opened.catch(() => this.#opened.delete(objectKey));
     }
     return opened;
   }
@@ -113,11 +123,17 @@ export class Keyring {
     }
   }
 
-  async #openKey(objectKey: string, ownerId: string): Promise<OpenedKey> {
-    const sealed = await readWhole(this.#reader, objectKey, 64 * 1024);
+  async #openKey(objectKey: string, ownerId: string, keyId: string): Promise<OpenedKey> {
+    const sealed = await readWhole(this.#reader, objectKey, 64 * 1024).catch((cause) => {
+      if (!(cause instanceof MailarkError) || cause.code !== "OBJECT_MISSING") throw cause;
+      throw new MailarkError("OBJECT_MISSING", `the key ${objectKey} is not in the keyring`, {
+        hint: "if it was erased on request, what only it opened is gone; else copy keyring/ from another copy of the store",
+        cause,
+      });
+    });
     const opened = parseKey(this.#unseal(sealed, objectKey).toString("utf8"));
-    if (opened.ownerId === ownerId) return opened;
-    throw new MailarkError("OBJECT_CORRUPT", `the keyring object belongs to another owner: ${objectKey}`);
+    if (opened.ownerId === ownerId && keyIdOf(recipientOf(opened.identity)) === keyId) return opened;
+    throw new MailarkError("OBJECT_CORRUPT", `the keyring object holds the key of another: ${objectKey}`);
   }
 
   #unseal(sealed: Buffer, objectKey: string): Buffer {

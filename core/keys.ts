@@ -24,14 +24,26 @@ export const patterns = {
 
 const objectKey = /^(?=.{1,1024}$)[A-Za-z0-9_:-][A-Za-z0-9._:-]*(\/[A-Za-z0-9_:-][A-Za-z0-9._:-]*)*$/;
 
+export const isKey = (key: string): boolean => objectKey.test(key);
+
 /**
  * Passes a key through.
  *
  * @throws MailarkError `ARGUMENT_INVALID` when it is none, so that a key can never name something outside the store.
  */
 export function checkedKey(key: string): string {
-  if (objectKey.test(key)) return key;
+  if (isKey(key)) return key;
   throw new MailarkError("ARGUMENT_INVALID", "not a key of an object", { detail: JSON.stringify(key) });
+}
+
+/**
+ * Passes the start of keys through: nothing, a key, or a key and a slash.
+ *
+ * @throws MailarkError `ARGUMENT_INVALID` when no key can start with it.
+ */
+export function checkedPrefix(prefix: string): string {
+  if (prefix !== "") checkedKey(prefix.replace(/\/$/, ""));
+  return prefix;
 }
 
 /** A snapshot's place: everything of it has a key below {@link snapshotPrefix}. */

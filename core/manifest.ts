@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { MailarkError } from "./errors.ts";
-import { componentNames, manifestKey, patterns, type SnapshotAddress } from "./keys.ts";
+import { componentNames, hostOwner, manifestKey, patterns, type SnapshotAddress } from "./keys.ts";
 import { checkSignature, splitDocument, type Verifier } from "./signed-document.ts";
 
 const count = z.int().nonnegative();
@@ -119,8 +119,8 @@ export function readManifest(bytes: Buffer, address: SnapshotAddress, trusted: r
 }
 
 /**
- * Whether what a manifest names fits together: extents lie within its own packs or belong to the closure, names are
- * unique.
+ * Whether what a manifest names fits together: extents lie within its own packs, under keys that it lists, or belong to the
+ * closure; names are unique.
  *
  * @throws MailarkError `MANIFEST_INVALID` naming the first contradiction.
  */
@@ -134,13 +134,16 @@ export function checkReferences(read: Manifest): Manifest {
   if ((read.kind === "incremental") !== (read.closure !== undefined && read.base !== undefined)) {
     throw contradiction("an incremental snapshot, and no other, has a base and a closure");
   }
+  const keyIds = new Set(read.keys.filter(({ ownerId }) => ownerId === hostOwner).map(({ keyId }) => keyId));
   for (const { name, extents } of read.parts) {
-    for (const { pack, offset, segments } of extents) {
+    for (const { pack, keyId, offset, segments } of extents) {
       const end = segments.reduce((sum, bytes) => sum + bytes, offset);
       const bytes = own.get(pack)?.bytes;
       if (bytes === undefined && read.kind === "full")
         throw contradiction(`part ${name} lies in pack ${pack}, which is not listed`);
       if (bytes !== undefined && end > bytes) throw contradiction(`part ${name} reaches past the end of pack ${pack}`);
+      if (bytes !== undefined && !keyIds.has(keyId))
+        throw contradiction(`part ${name} is sealed to key ${keyId}, which is not listed`);
     }
   }
   return read;

@@ -39,7 +39,7 @@ export async function sealSegment(
  */
 export async function openSegment(segment: Uint8Array, open: (file: Uint8Array) => Buffer): Promise<Buffer> {
   const frame = open(segment);
-  const bytes = contentSize(frame);
+  const bytes = checkFrame(frame);
   try {
     const plain = await decompress(frame, { chunkSize: Math.max(64, bytes), maxOutputLength: Math.max(64, bytes) });
     if (plain.length === bytes) return plain;
@@ -49,8 +49,11 @@ export async function openSegment(segment: Uint8Array, open: (file: Uint8Array) 
   throw new MailarkError("OBJECT_CORRUPT", "the segment's frame does not have the size that it states");
 }
 
-/** The content size in a frame's header: RFC 8878 §3.1.1.1. Throws unless it is there and within the format's limit. */
-function contentSize(frame: Buffer): number {
+/**
+ * The content size of exactly one frame (RFC 8878 §3.1.1), which the decoder alone would not insist on. Throws unless it is
+ * stated and within the format's limit.
+ */
+function checkFrame(frame: Buffer): number {
   const corrupt = (why: string) => new MailarkError("OBJECT_CORRUPT", `the segment's Zstandard frame ${why}`);
   if (frame.length < 6 || frame.readUInt32LE(0) !== 0xfd2fb528) throw corrupt("has no header");
   const descriptor = frame[4]!;
@@ -63,5 +66,18 @@ function contentSize(frame: Buffer): number {
   const size = width === 2 ? field + 256 : field;
   if (size === 0 || size > maximumSegmentBytes)
     throw corrupt(`holds ${size} bytes: more than the format allows, or none`);
+  const checksumBytes = (descriptor & 4) === 0 ? 0 : 4;
+  if (endOfBlocks(frame, start + width) + checksumBytes !== frame.length) throw corrupt("is cut off or not alone");
   return size;
+}
+
+/** Where the last block ends: RFC 8878 §3.1.1.2. */
+function endOfBlocks(frame: Buffer, start: number): number {
+  const runLength = 1;
+  for (let at = start; at + 3 <= frame.length; ) {
+    const header = frame.readUIntLE(at, 3);
+    at += 3 + (((header >> 1) & 3) === runLength ? 1 : header >> 3);
+    if ((header & 1) === 1) return at;
+  }
+  return Number.NaN;
 }

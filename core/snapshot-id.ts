@@ -9,9 +9,12 @@ const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
  * keep two hosts with one name, or one host whose clock jumped back, from meeting.
  */
 export function newSnapshotId(now: number): string {
-  const time = new Date(now).toISOString().replaceAll("-", "").replaceAll(":", "");
   const suffix = Array.from({ length: 10 }, () => alphabet[randomInt(alphabet.length)]).join("");
-  return `${time}-${suffix}`;
+  return `${timeText(now)}-${suffix}`;
+}
+
+function timeText(time: number): string {
+  return new Date(time).toISOString().replaceAll("-", "").replaceAll(":", "");
 }
 
 /**
@@ -23,7 +26,7 @@ export function timeOfSnapshotId(id: string): number {
   const time = patterns.snapshotId.test(id)
     ? Date.parse(id.replace(/^(....)(..)(..)T(..)(..)(..\....)Z-.*$/, "$1-$2-$3T$4:$5:$6Z"))
     : Number.NaN;
-  if (Number.isNaN(time)) {
+  if (Number.isNaN(time) || !id.startsWith(timeText(time))) {
     throw new MailarkError("ARGUMENT_INVALID", `not the id of a snapshot: ${JSON.stringify(id)}`, {
       hint: "ids look like 20261121T020000.000Z-k3m9x2qa7b; `mailark list` shows them",
     });

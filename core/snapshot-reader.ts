@@ -105,7 +105,10 @@ export class SnapshotReader {
       return await openSegment(file, open);
     } catch (error) {
       if (!(error instanceof MailarkError)) throw error;
-      throw new MailarkError(error.code, `${error.message}: ${key} at ${offset}`, { cause: error });
+      throw new MailarkError(error.code, `${error.message}: ${key} at ${offset}`, {
+        ...(error.hint !== undefined && { hint: error.hint }),
+        cause: error,
+      });
     }
   }
 }

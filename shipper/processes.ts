@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { execa } from "execa";
 import { MailarkError } from "../core/errors.ts";
@@ -23,7 +22,7 @@ export interface RunningProcess {
   readonly stdout: Readable;
   /** The last few kilobytes that the program wrote to standard error. */
   complaint(): string;
-  /** Settles when the process is gone; never rejects. */
+  /** Settles when the process is gone and whatever inherited its output has closed it; never rejects. */
   readonly exited: Promise<Exit>;
   kill(signal?: NodeJS.Signals): void;
 }
@@ -31,7 +30,7 @@ export interface RunningProcess {
 /** The only way to other programs. No shell is ever involved: an argument reaches the program as it is. */
 export interface Processes {
   /**
-   * @throws MailarkError `PROGRAM_MISSING` when there is no such program.
+   * @throws MailarkError `PROGRAM_MISSING` when there is no such program; the signal's reason when it is aborted already.
    */
   start(command: readonly [string, ...string[]], options?: StartOptions): Promise<RunningProcess>;
 }
@@ -41,6 +40,7 @@ const complaintBytes = 4096;
 /** The machine's own processes. */
 export const nodeProcesses: Processes = {
   async start([program, ...args], { env, cwd, signal } = {}) {
+    signal?.throwIfAborted();
     const child = execa(program, args, {
       buffer: false,
       reject: false,
@@ -62,7 +62,10 @@ export const nodeProcesses: Processes = {
       const { cause } = (await child) as { cause?: NodeJS.ErrnoException };
       const missing = cause?.code === "ENOENT";
       throw new MailarkError("PROGRAM_MISSING", `can not start ${program}: ${cause?.code ?? "unknown error"}`, {
-        hint: missing ? `install the package that provides ${program}` : `check that ${program} can be executed`,
+        hint:
+          missing && cwd === undefined
+            ? `install the package that provides ${program}`
+            : `check that ${program} can be executed`,
         cause,
       });
     }
@@ -83,11 +86,12 @@ export const nodeProcesses: Processes = {
 /**
  * Waits for a process and throws unless it ended with exit status 0.
  *
- * @throws MailarkError `PROGRAM_FAILED`, with the program's last words in `detail`.
+ * @throws MailarkError `PROGRAM_FAILED`, with the program's last words in `detail`; the signal's reason where that is why it ended.
  */
-export async function succeed(program: string, running: RunningProcess): Promise<void> {
+export async function succeed(program: string, running: RunningProcess, signal?: AbortSignal): Promise<void> {
   const exit = await running.exited;
   if (exit.code === 0) return;
+  signal?.throwIfAborted();
   const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
   throw new MailarkError("PROGRAM_FAILED", `${program} failed with ${how}`, { detail: running.complaint() });
 }
@@ -102,7 +106,7 @@ export async function outputOf(
   running.stdin.end(input);
   const chunks: Buffer[] = [];
   for await (const chunk of running.stdout) chunks.push(chunk);
-  await succeed(command[0], running);
+  await succeed(command[0], running, options.signal);
   return Buffer.concat(chunks);
 }
 
@@ -116,13 +120,17 @@ export async function* streamOf(
   running.stdin.end();
   try {
     for await (const chunk of running.stdout) yield chunk;
-    await succeed(command[0], running);
+    await succeed(command[0], running, options.signal);
   } finally {
     running.kill();
+    await running.exited;
   }
 }
 
-/** Feeds a program from a stream, waits for it, and returns what it printed. Throws as {@link succeed} does. */
+/**
+ * Feeds a program from a stream, waits for it, and returns what it printed. Throws as {@link succeed} does, and also when the program
+ * stopped reading before the stream ended, whatever its exit status.
+ */
 export async function feed(
   processes: Processes,
   command: readonly [string, ...string[]],
@@ -134,20 +142,37 @@ export async function feed(
   const reading = (async () => {
     for await (const chunk of running.stdout) printed.push(chunk);
   })();
-  let gone = false;
-  running.exited.then(() => {
-    gone = true;
-  });
+  reading.catch(() => {});
+  const { stdin } = running;
   try {
+    let taken = true;
     for await (const chunk of input) {
-      if (gone) break;
-      if (!running.stdin.write(chunk)) await Promise.race([once(running.stdin, "drain"), running.exited]);
+      if (!stdin.destroyed && !stdin.write(chunk)) await room(stdin);
+      taken = !stdin.destroyed;
+      if (!taken) break;
     }
-    running.stdin.end();
-    await succeed(command[0], running);
+    stdin.end();
+    await succeed(command[0], running, options.signal);
+    if (!taken || stdin.errored) {
+      throw new MailarkError("PROGRAM_FAILED", `${command[0]} did not read all of its input`, {
+        detail: running.complaint(),
+      });
+    }
+    await reading;
+    return Buffer.concat(printed);
   } finally {
     running.kill();
+    await running.exited;
   }
-  await reading;
-  return Buffer.concat(printed);
+}
+
+/** Resolves when more may be written, or nothing ever. */
+function room(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      stdin.off("drain", go).off("close", go);
+      resolve();
+    };
+    stdin.on("drain", go).on("close", go);
+  });
 }

@@ -4,6 +4,7 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { generateIdentity, keyIdOf, type Recipient, sealer } from "../core/age/age.ts";
 import { MailarkError } from "../core/errors.ts";
@@ -22,6 +23,8 @@ const publicKey = z.object({
   sha256: z.string().regex(patterns.sha256),
 });
 const stateSchema = z.object({
+  /** To whom the private halves were sealed. */
+  holders: z.array(z.string()),
   /** By month, `2026-11`. */
   host: z.record(z.string(), publicKey),
   /** By path below the mail root, in latin1. */
@@ -58,7 +61,8 @@ export interface SealingKeysOptions {
 
 /**
  * A key counts from the moment that its keyring object is in the store and the state is on disk, in that order; a crash between leaves a
- * keyring object that nothing was sealed with. State that is lost means new keys.
+ * keyring object that nothing was sealed with. State that is lost means new keys, and so does a new recovery or drill key: what the
+ * old one alone opens is not sealed to any more.
  */
 export function sealingKeys(options: SealingKeysOptions): SealingKeys {
   const { store, files, clock, signal, stateDirectory, hostId, recoveryRecipient, drillRecipient } = options;
@@ -66,37 +70,38 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
   const holders = [recoveryRecipient, ...(drillRecipient ? [drillRecipient] : [])];
   const sealHolders = sealer(holders);
   let state: State | undefined;
+  let last: Promise<unknown> = Promise.resolve();
 
   return {
-    async host() {
-      const month = new Date(clock.now()).toISOString().slice(0, 7);
+    host: inTurn(async () => {
+      const month = timestamp().slice(0, 7);
       const { host } = load();
-      const known = host[month];
-      const key = known ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
-      if (!known) {
-        host[month] = key;
-        save();
-      }
+      const key = host[month] ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
+      if (!host[month]) save({ ...load(), host: { ...host, [month]: key } });
       return sealingKey(key, [recoveryRecipient]);
-    },
+    }),
 
-    async mailboxes(wanted) {
-      const { mailboxes } = load();
-      let made = 0;
+    mailboxes: inTurn(async (wanted: readonly MailboxName[]) => {
+      const mailboxes = new Map(Object.entries(load().mailboxes));
+      const before = mailboxes.size;
       for (const { path: mailbox, address } of wanted) {
-        if (Object.hasOwn(mailboxes, mailbox)) continue;
-        mailboxes[mailbox] = await make({
-          ownerId: newOwnerId(),
-          createdAt: timestamp(),
-          mailbox,
-          ...(address !== undefined && { address }),
-        });
-        made += 1;
+        if (mailboxes.has(mailbox)) continue;
+        const description = { mailbox, ...(address !== undefined && { address }) };
+        mailboxes.set(mailbox, await make({ ownerId: newOwnerId(), createdAt: timestamp(), ...description }));
       }
-      if (made > 0) save();
-      return wanted.map(({ path: mailbox }) => sealingKey(mailboxes[mailbox]!, []));
-    },
+      if (mailboxes.size > before) save({ ...load(), mailboxes: Object.fromEntries(mailboxes) });
+      return wanted.map(({ path: mailbox }) => sealingKey(mailboxes.get(mailbox)!, []));
+    }),
   };
+
+  /** One call after the other, so that two that want the same key get the same one. */
+  function inTurn<A extends unknown[], T>(work: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
+    return (...args) => {
+      const done = last.then(() => work(...args));
+      last = done.catch(() => {});
+      return done;
+    };
+  }
 
   async function make(description: KeyDescription): Promise<PublicKey> {
     const { identity, recipient } = generateIdentity();
@@ -110,7 +115,8 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
   function load(): State {
     if (state !== undefined) return state;
     const text = readText(files, path);
-    state = text === undefined ? { host: {}, mailboxes: {} } : parse(text);
+    const read = text === undefined ? undefined : parse(text);
+    state = isDeepStrictEqual(read?.holders, holders) ? read! : { holders, host: {}, mailboxes: {} };
     return state;
   }
 
@@ -126,8 +132,9 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     }
   }
 
-  function save() {
-    writeDurably(files, path, JSON.stringify(state));
+  function save(next: State) {
+    writeDurably(files, path, JSON.stringify(next));
+    state = next;
   }
 
   function timestamp() {

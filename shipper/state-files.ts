@@ -32,18 +32,31 @@ export function writeDurably(files: Files, path: string, text: string): void {
   const bytes = Buffer.from(text);
   const descriptor = files.openSync(temporary, "wx", 0o600);
   try {
-    for (let written = 0; written < bytes.length; ) {
-      written += files.writeSync(descriptor, bytes, written, bytes.length - written);
+    try {
+      for (let written = 0; written < bytes.length; ) {
+        written += files.writeSync(descriptor, bytes, written, bytes.length - written);
+      }
+      files.fsyncSync(descriptor);
+    } finally {
+      files.closeSync(descriptor);
     }
-    files.fsyncSync(descriptor);
-  } finally {
-    files.closeSync(descriptor);
+    files.renameSync(temporary, path);
+  } catch (error) {
+    discard(files, temporary);
+    throw error;
   }
-  files.renameSync(temporary, path);
   const parent = files.openSync(folder, "r");
   try {
     files.fsyncSync(parent);
   } finally {
     files.closeSync(parent);
+  }
+}
+
+function discard(files: Files, temporary: string): void {
+  try {
+    files.unlinkSync(temporary);
+  } catch {
+    // What the write failed with says more.
   }
 }

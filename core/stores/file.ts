@@ -3,13 +3,14 @@
  * whole or absent, and a name that is taken stays as it is.
  */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";
-import { checkedKey } from "../keys.ts";
+import { checkedKey, checkedPrefix, isKey } from "../keys.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Files } from "../ports/files.ts";
-import type { Listed, ObjectEraser, ObjectReader, ObjectWriter } from "./store.ts";
+import { interruptible } from "./interruptible.ts";
+import type { Body, Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
 
 /** Below the store's directory; a name that no key can have. */
 const incoming = ".incoming";
@@ -19,65 +20,49 @@ const readBytes = 1024 * 1024;
 export interface FileStore extends ObjectWriter, ObjectReader, ObjectEraser {}
 
 /**
- * @param directory absolute path; it and all below it is made with mode 0700, objects with 0600.
+ * @param directory absolute path; it and all below it is made with mode 0700, objects with 0600. Only regular files whose
+ *   path can be a key are objects.
  */
 export function fileStore(directory: string, { files, clock }: { files: Files; clock: Clock }): FileStore {
-  const pathOf = (key: string) => join(directory, checkedKey(key));
+  const top = resolve(directory);
+  const pathOf = (key: string) => join(top, checkedKey(key));
+  const known = new Set<string>();
   let swept = false;
 
   return {
     async put(key, body, { signal } = {}) {
-      const path = pathOf(key);
       return translate(async () => {
+        signal?.throwIfAborted();
+        const path = pathOf(key);
         if (!swept) sweep();
         swept = true;
         if (exists(path)) throw taken(key);
-        makeDirectory(join(directory, incoming));
-        const temporary = join(directory, incoming, randomBytes(12).toString("hex"));
-        const measured = crc64nvme();
-        let bytes = 0;
+        makeDirectory(join(top, incoming));
+        const temporary = join(top, incoming, randomBytes(12).toString("hex"));
         try {
-          const descriptor = files.openSync(temporary, "wx", 0o600);
-          try {
-            for await (const chunk of body) {
-              signal?.throwIfAborted();
-              writeWhole(descriptor, chunk);
-              measured.update(chunk);
-              bytes += chunk.length;
-            }
-            files.fsyncSync(descriptor);
-          } finally {
-            files.closeSync(descriptor);
-          }
-          signal?.throwIfAborted();
-          const parent = join(path, "..");
-          makeDirectory(parent);
-          try {
-            files.linkSync(temporary, path);
-          } catch (error) {
-            if (errno(error) === "EEXIST") throw taken(key);
-            throw error;
-          }
-          flushDirectory(parent);
+          const receipt = await write(temporary, body, signal);
+          makeDirectory(dirname(path));
+          publish(temporary, path, key);
+          return receipt;
+        } catch (error) {
+          known.clear();
+          throw error;
         } finally {
-          removeIfThere(temporary);
+          discard(temporary);
         }
-        return { bytes, crc64nvme: measured.digest() };
       });
     },
 
     async *get(key, { range, signal } = {}) {
       const path = pathOf(key);
-      let descriptor: number;
+      let descriptor: number | undefined;
       try {
+        signal?.throwIfAborted();
         descriptor = files.openSync(path, "r");
-      } catch (error) {
-        throw isAbsent(error) ? missing(key) : asMailarkError(error);
-      }
-      try {
-        const end = range?.end ?? files.fstatSync(descriptor).size;
-        let position = range?.start ?? 0;
-        while (position < end) {
+        const status = files.fstatSync(descriptor);
+        if (!status.isFile()) throw missing(key);
+        const { start, end } = range ?? { start: 0, end: status.size };
+        for (let position = start; position < end; ) {
           signal?.throwIfAborted();
           const chunk = Buffer.allocUnsafe(Math.min(readBytes, end - position));
           const read = files.readSync(descriptor, chunk, 0, chunk.length, position);
@@ -86,34 +71,86 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
           position += read;
         }
       } catch (error) {
-        throw asMailarkError(error);
+        throw isAbsent(error) ? missing(key) : asMailarkError(error);
       } finally {
-        files.closeSync(descriptor);
+        if (descriptor !== undefined) files.closeSync(descriptor);
       }
     },
 
-    async head(key) {
-      const path = pathOf(key);
-      try {
-        const { size, mtimeMs } = files.statSync(path);
-        return { key, bytes: size, receivedAt: Math.floor(mtimeMs) };
-      } catch (error) {
-        if (isAbsent(error)) return undefined;
-        throw asMailarkError(error);
-      }
+    async head(key, { signal } = {}) {
+      return translate(async () => {
+        signal?.throwIfAborted();
+        return headOf(checkedKey(key));
+      });
     },
 
     async *list(prefix, { startAfter = "", delimiter, signal } = {}) {
-      yield* translateEach(
-        walk(prefix.slice(0, prefix.lastIndexOf("/") + 1), { prefix, startAfter, delimiter }),
-        signal,
-      );
+      const folder = checkedPrefix(prefix).slice(0, prefix.lastIndexOf("/") + 1);
+      yield* translateEach(walk(folder, { prefix, startAfter, delimiter }), signal);
     },
 
-    async erase(key) {
-      await translate(async () => removeIfThere(pathOf(key)));
+    async erase(key, { signal } = {}) {
+      await translate(async () => {
+        signal?.throwIfAborted();
+        const path = pathOf(key);
+        if (headOf(key) === undefined) return;
+        removeIfThere(path);
+        flushDirectory(dirname(path));
+      });
     },
   };
+
+  async function write(path: string, body: Body, signal: AbortSignal | undefined): Promise<Receipt> {
+    const measured = crc64nvme();
+    let bytes = 0;
+    const descriptor = files.openSync(path, "wx", 0o600);
+    try {
+      files.chmodSync(path, 0o600);
+      for await (const chunk of interruptible(body, signal)) {
+        for (let written = 0; written < chunk.length; ) {
+          written += files.writeSync(descriptor, chunk, written, chunk.length - written);
+        }
+        measured.update(chunk);
+        bytes += chunk.length;
+      }
+      files.fsyncSync(descriptor);
+    } finally {
+      files.closeSync(descriptor);
+    }
+    signal?.throwIfAborted();
+    return { bytes, crc64nvme: measured.digest() };
+  }
+
+  /** Gives a whole file its name, unless that is taken. */
+  function publish(temporary: string, path: string, key: string) {
+    try {
+      files.linkSync(temporary, path);
+    } catch (error) {
+      if (errno(error) === "EEXIST") throw taken(key);
+      if (!["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(errno(error) ?? "")) throw error;
+      throw new MailarkError("FILE_FAILED", "the file system of the store can not make hard links", {
+        hint: "put the store on a file system that can: ext4, xfs, btrfs, zfs or NFS",
+        detail: top,
+        cause: error,
+      });
+    }
+    try {
+      flushDirectory(dirname(path));
+    } catch (error) {
+      removeIfThere(path);
+      throw error;
+    }
+  }
+
+  function headOf(key: string): ObjectHead | undefined {
+    try {
+      const status = files.lstatSync(join(top, key));
+      return status.isFile() ? { key, bytes: status.size, receivedAt: Math.floor(status.mtimeMs) } : undefined;
+    } catch (error) {
+      if (isAbsent(error)) return undefined;
+      throw error;
+    }
+  }
 
   /** Everything below `folder` (empty, or ending in a slash) in the order of keys. */
   function* walk(
@@ -122,13 +159,13 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
   ): Generator<Listed> {
     let entries: import("node:fs").Dirent[];
     try {
-      entries = files.readdirSync(join(directory, folder), { withFileTypes: true });
+      entries = files.readdirSync(join(top, folder), { withFileTypes: true });
     } catch (error) {
       if (isAbsent(error)) return;
       throw error;
     }
     const names = entries
-      .filter(({ name }) => !name.startsWith("."))
+      .filter((entry) => isKey(folder + entry.name) && (entry.isFile() || entry.isDirectory()))
       .map((entry) => folder + entry.name + (entry.isDirectory() ? "/" : ""))
       .sort((a, b) => (a < b ? -1 : 1));
     for (const name of names) {
@@ -140,8 +177,8 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
           if (!isEmpty(name, startAfter)) yield { prefix: name };
         } else yield* walk(name, wanted);
       } else if (name > startAfter) {
-        const { size, mtimeMs } = files.lstatSync(join(directory, name));
-        yield { key: name, bytes: size, receivedAt: Math.floor(mtimeMs) };
+        const object = headOf(name);
+        if (object) yield object;
       }
     }
   }
@@ -152,7 +189,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
 
   /** What a killed writer left is harmless, but takes room. */
   function sweep() {
-    const folder = join(directory, incoming);
+    const folder = join(top, incoming);
     let names: string[] = [];
     try {
       names = files.readdirSync(folder);
@@ -169,18 +206,26 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     }
   }
 
-  /** Makes a directory and its missing parents, each of them durable. */
+  /** Makes a directory and its missing parents. In the store each is durable, also one that a killed writer made. */
   function makeDirectory(path: string) {
+    if (known.has(path)) return;
+    const inside = path.startsWith(`${top}/`);
+    if (inside) makeDirectory(dirname(path));
+    if (madeNow(path) || inside) flushDirectory(dirname(path));
+    known.add(path);
+  }
+
+  function madeNow(path: string): boolean {
     try {
       files.mkdirSync(path, { mode: 0o700 });
     } catch (error) {
-      if (errno(error) === "EEXIST") return;
+      if (errno(error) === "EEXIST") return false;
       if (errno(error) !== "ENOENT") throw error;
-      makeDirectory(join(path, ".."));
-      makeDirectory(path);
-      return;
+      makeDirectory(dirname(path));
+      files.mkdirSync(path, { mode: 0o700 });
     }
-    flushDirectory(join(path, ".."));
+    files.chmodSync(path, 0o700);
+    return true;
   }
 
   function flushDirectory(path: string) {
@@ -192,9 +237,11 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     }
   }
 
-  function writeWhole(descriptor: number, chunk: Uint8Array) {
-    for (let written = 0; written < chunk.length; ) {
-      written += files.writeSync(descriptor, chunk, written, chunk.length - written);
+  function discard(temporary: string) {
+    try {
+      files.unlinkSync(temporary);
+    } catch {
+      // It is no object, and a later sweep takes it.
     }
   }
 
@@ -227,9 +274,10 @@ async function translate<T>(work: () => Promise<T>): Promise<T> {
 
 function* translateEach<T>(rows: Iterable<T>, signal: AbortSignal | undefined): Generator<T> {
   try {
+    signal?.throwIfAborted();
     for (const row of rows) {
-      signal?.throwIfAborted();
       yield row;
+      signal?.throwIfAborted();
     }
   } catch (error) {
     throw asMailarkError(error);

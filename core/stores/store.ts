@@ -48,7 +48,7 @@ export type Listed = ObjectHead | { readonly prefix: string };
 
 export interface ObjectReader {
   /**
-   * The bytes of an object, or of `range` (`start` inclusive, `end` exclusive, in bytes).
+   * The bytes of an object, or of `range` (`start` inclusive, `end` exclusive, in bytes; not empty).
    *
    * @throws MailarkError `OBJECT_MISSING` when there is no such object, also while it is iterated; `OBJECT_CORRUPT`
    *   when the range reaches past its end or the object ends early.

@@ -96,6 +96,7 @@ export class SnapshotWriter {
     const location = target.tail.then(async () => {
       try {
         const segment = await sealing;
+        if (this.#failure) throw this.#failure.reason;
         const placed = await target.packs.add(segment);
         this.#options.sealed?.({ plain: plain.length, stored: segment.length });
         return placed;
@@ -118,9 +119,7 @@ export class SnapshotWriter {
   ): Promise<SegmentLocation[]> {
     const locations: Promise<SegmentLocation>[] = [];
     for await (const plain of cut(source)) {
-      const { location } = await this.submit(plain, key, lane);
-      location.catch(() => {});
-      locations.push(location);
+      locations.push((await this.submit(plain, key, lane)).location);
     }
     return Promise.all(locations);
   }
@@ -145,7 +144,7 @@ export class SnapshotWriter {
   /**
    * Waits for everything to be stored, then stores the manifest: from then on the snapshot exists.
    *
-   * @throws what storing failed with; the snapshot then does not exist.
+   * @throws what storing failed with; the snapshot then does not exist, and {@link abandon} must be called.
    */
   async finish(description: Description): Promise<Manifest> {
     const { address, runId, signer, breakGlass, store, signal } = this.#options;
@@ -175,7 +174,6 @@ export class SnapshotWriter {
     this.#failure ??= { reason: asMailarkError(reason) };
     await Promise.all(Object.values(this.#lanes).map(({ packs }) => packs.abandon(reason)));
     await Promise.all(Object.values(this.#lanes).map(({ tail }) => tail));
-    await Promise.all(Object.values(this.#lanes).map(({ packs }) => packs.abandon(reason)));
   }
 
   #nextPack() {
