@@ -91,6 +91,12 @@ export interface Component<S extends Staged = Staged> {
    * @throws MailarkError `TARGET_NOT_EMPTY` before anything is touched; otherwise what went wrong, with nothing of it left at a scratch place.
    */
   stage(snapshot: SnapshotReader, place: Place, selection: Selection, world: World): Promise<S>;
+  /**
+   * Reads all that a stage would read and the parts do not hold by themselves, and writes nothing.
+   *
+   * @throws MailarkError for the first thing that is not what was captured.
+   */
+  examine?(snapshot: SnapshotReader, world: World): Promise<void>;
   /** Judges what was staged against the facts of the capture. Never silent: what can not be judged is `unproven`. */
   check(staged: S, world: World): Promise<readonly Check[]>;
 }

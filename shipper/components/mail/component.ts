@@ -3,6 +3,7 @@ import { captureMail } from "./capture.ts";
 import { checkMail } from "./check.ts";
 import type { MailConfig } from "./config.ts";
 import { estimateMail } from "./estimate.ts";
+import { examineMail } from "./examine.ts";
 import { selectMailboxes } from "./select.ts";
 import { type StagedMail, stageMail } from "./stage.ts";
 
@@ -26,5 +27,6 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
     },
     stage: (snapshot, place, selection, world) => stageMail(config, snapshot, place, selection, world),
     check: checkMail,
+    examine: examineMail,
   };
 }

@@ -1,0 +1,167 @@
+/**
+ * A run: several components captured one after the other, each a snapshot of its own or none, and a signed record of it all.
+ */
+
+import { type BreakGlass, breakGlassVersion } from "../core/break-glass.ts";
+import { asMailarkError, exitCodes, MailarkError } from "../core/errors.ts";
+import { breakGlassKey, runKey } from "../core/keys.ts";
+import type { Manifest, RunRecord } from "../core/manifest.ts";
+import { type Signer, signDocument } from "../core/signed-document.ts";
+import { newSnapshotId } from "../core/snapshot-id.ts";
+import type { ObjectWriter } from "../core/stores/store.ts";
+import type { Component, World } from "./components/component.ts";
+import { SnapshotWriter, type SnapshotWriterOptions } from "./pipeline/snapshot-writer.ts";
+import type { SealingKeys } from "./sealing-keys.ts";
+import { version } from "./version.ts";
+
+/** Where a host writes, and as whom. */
+export interface Destination {
+  readonly store: ObjectWriter;
+  readonly hostId: string;
+  readonly signer: Signer;
+  readonly keys: SealingKeys;
+  readonly breakGlass: BreakGlass;
+  /** Zstandard's level. */
+  readonly level?: number;
+}
+
+export interface BackupObserver {
+  readonly began?: (component: Component) => void;
+  readonly sealed?: (component: Component, bytes: { readonly plain: number; readonly stored: number }) => void;
+  readonly ended?: (outcome: ComponentOutcome) => void;
+}
+
+/** How one component of a run went. */
+export type ComponentOutcome = {
+  readonly component: Component["name"];
+  readonly startedAt: number;
+  readonly finishedAt: number;
+} & (
+  | { readonly manifest: Manifest; readonly error?: undefined }
+  | { readonly manifest?: undefined; readonly error: MailarkError }
+);
+
+export interface BackupResult {
+  readonly runId: string;
+  readonly outcomes: readonly ComponentOutcome[];
+  readonly exitCode: number;
+}
+
+/**
+ * Captures the components in their order. One that fails does not stop the others.
+ *
+ * @throws MailarkError when nothing could be stored at all, or when interrupted; what failed with a component is in its outcome.
+ */
+export async function backup(
+  components: readonly Component[],
+  destination: Destination,
+  world: World,
+  observer: BackupObserver = {},
+): Promise<BackupResult> {
+  const { clock, signal } = world;
+  const startedAt = clock.now();
+  const runId = newSnapshotId(startedAt);
+  const breakGlass = await storeBreakGlass(destination, signal);
+  const outcomes: ComponentOutcome[] = [];
+  for (const component of components) {
+    if (signal.aborted) break;
+    observer.began?.(component);
+    const outcome = await captureComponent(component, { runId, breakGlass }, destination, world, observer);
+    outcomes.push(outcome);
+    observer.ended?.(outcome);
+  }
+  const record = runRecord(destination.hostId, runId, startedAt, clock.now(), outcomes);
+  // The record is stored without the signal: a run that was interrupted has an outcome too.
+  await destination.store.put(runKey(destination.hostId, runId), [signDocument(record, destination.signer)]);
+  signal.throwIfAborted();
+  return { runId, outcomes, exitCode: exitCodeOf(outcomes) };
+}
+
+async function captureComponent(
+  component: Component,
+  { runId, breakGlass }: Pick<SnapshotWriterOptions, "runId" | "breakGlass">,
+  { store, hostId, signer, keys, level }: Destination,
+  world: World,
+  observer: BackupObserver,
+): Promise<ComponentOutcome> {
+  const startedAt = world.clock.now();
+  // Stops the upload and every tool of this component, and only of this one, when one of its steps fails.
+  const failed = new AbortController();
+  const signal = AbortSignal.any([world.signal, failed.signal]);
+  const writer = new SnapshotWriter({
+    address: { hostId, component: component.name, snapshotId: newSnapshotId(startedAt) },
+    runId,
+    store,
+    signer,
+    breakGlass,
+    signal,
+    sealed: (bytes) => observer.sealed?.(component, bytes),
+    ...(level !== undefined && { level }),
+  });
+  try {
+    const { cutAt, tools, ...captured } = await component.capture({ ...world, signal, writer, keys });
+    const manifest = await writer.finish({
+      ...captured,
+      tools: { mailark: version, ...tools },
+      startedAt: timestamp(startedAt),
+      cutAt: timestamp(cutAt),
+      finishedAt: timestamp(world.clock.now()),
+    });
+    return { component: component.name, startedAt, finishedAt: world.clock.now(), manifest };
+  } catch (thrown) {
+    const error = asMailarkError(thrown);
+    failed.abort(error);
+    await writer.abandon(error);
+    return { component: component.name, startedAt, finishedAt: world.clock.now(), error };
+  }
+}
+
+/** Stored before the first manifest that names it; what is there already is the same, since the version is its hash. */
+async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signal: AbortSignal): Promise<string> {
+  const version = breakGlassVersion(breakGlass);
+  for (const file of ["restore.sh", "format.md"] as const) {
+    try {
+      await store.put(breakGlassKey(hostId, version, file), [breakGlass[file]], { signal });
+    } catch (error) {
+      if (!(error instanceof MailarkError) || error.code !== "OBJECT_EXISTS") throw error;
+    }
+  }
+  return version;
+}
+
+function runRecord(
+  hostId: string,
+  runId: string,
+  startedAt: number,
+  finishedAt: number,
+  outcomes: readonly ComponentOutcome[],
+): RunRecord {
+  return {
+    format: "mailark-run/1",
+    hostId,
+    runId,
+    startedAt: timestamp(startedAt),
+    finishedAt: timestamp(finishedAt),
+    tools: { mailark: version },
+    components: outcomes.map(({ component, startedAt, finishedAt, manifest, error }) => ({
+      component,
+      startedAt: timestamp(startedAt),
+      finishedAt: timestamp(finishedAt),
+      ...(manifest
+        ? { outcome: manifest.completeness, snapshotId: manifest.snapshotId }
+        : {
+            outcome: "failed" as const,
+            error: { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) },
+          }),
+    })),
+  };
+}
+
+function exitCodeOf(outcomes: readonly ComponentOutcome[]): number {
+  const errors = outcomes.flatMap(({ error }) => error ?? []);
+  if (errors.length > 0 && errors.length === outcomes.length) return errors[0]!.exitCode;
+  const partial = outcomes.some(({ manifest }) => manifest?.completeness === "partial");
+  return errors.length > 0 || partial ? exitCodes.partial : exitCodes.ok;
+}
+
+const timestamp = (milliseconds: number) => new Date(milliseconds).toISOString();

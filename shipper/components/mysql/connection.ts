@@ -1,0 +1,173 @@
+/**
+ * The way to one server: every program that talks to it is called through here, so that a password is handed over in one
+ * manner only, and a server in a container differs in nothing but the words before the program.
+ */
+import { randomBytes } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { MailarkError } from "../../../core/errors.ts";
+import type { Files } from "../../../core/ports/files.ts";
+import { outputOf } from "../../processes.ts";
+import { readText } from "../../state-files.ts";
+import type { World } from "../component.ts";
+import type { MysqlConfig } from "./config.ts";
+
+export type Flavour = "mariadb" | "mysql";
+
+/** A client program, as it names itself. */
+export interface Program {
+  readonly name: string;
+  readonly flavour: Flavour;
+  /** For MariaDB the server's release that it belongs to: `10.11.19`. */
+  readonly version: string;
+}
+
+export interface Connection {
+  readonly client: Program;
+  readonly stallSeconds: number;
+  /** The command line that runs a program against the server. It names no secret. */
+  command(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** For the environment of every such program. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The first of these programs that is there. Throws `PROGRAM_MISSING` when none is. */
+  find(names: readonly string[]): Promise<Program>;
+  /** A program's words without the password. */
+  scrub(text: string): string;
+  /** Removes what was written for it. */
+  close(): void;
+}
+
+export type ConnectionOptions = Pick<
+  MysqlConfig,
+  "socket" | "host" | "port" | "user" | "passwordFile" | "defaultsFile" | "command" | "stallSeconds"
+>;
+
+/**
+ * @throws MailarkError `PROGRAM_MISSING` when there is no client program, `CONFIG_INVALID` when the password can not be read.
+ */
+export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
+  const { files, processes, signal } = world;
+  const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
+  const secret = password === undefined ? undefined : writeOptionFile(files, password);
+  const optionFile = secret?.path ?? options.defaultsFile;
+  const leading = optionFile === undefined ? [] : [`--defaults-extra-file=${optionFile}`];
+  const where = [
+    ...(options.socket === undefined ? [] : [`--socket=${options.socket}`]),
+    ...(options.host === undefined ? [] : [`--host=${options.host}`, "--protocol=tcp"]),
+    ...(options.port === undefined ? [] : [`--port=${options.port}`]),
+    ...(options.user === undefined ? [] : [`--user=${options.user}`]),
+  ];
+  // ~/.my.cnf is read after the extra file, and would win over it.
+  const env = secret === undefined ? {} : { HOME: "/nonexistent" };
+
+  const find = async (names: readonly string[]): Promise<Program> => {
+    let reason: unknown;
+    for (const name of names) {
+      try {
+        const said = await outputOf(processes, prefixed(options.command, name, ["--version"]), { signal });
+        return { name, ...versionOf(said.toString("utf8")) };
+      } catch (error) {
+        signal.throwIfAborted();
+        reason = error;
+      }
+    }
+    throw new MailarkError("PROGRAM_MISSING", `there is none of these programs: ${names.join(", ")}`, {
+      hint: "install the client programs of the database: mariadb-client, or mysql-client",
+      cause: reason,
+    });
+  };
+
+  try {
+    return {
+      client: await find(["mariadb", "mysql"]),
+      stallSeconds: options.stallSeconds,
+      env,
+      find,
+      command: (program, args) => prefixed(options.command, program, [...leading, ...where, ...args]),
+      scrub: (text) => (password ? text.replaceAll(password, "…") : text),
+      close: () => secret?.remove(),
+    };
+  } catch (error) {
+    secret?.remove();
+    throw error;
+  }
+}
+
+function prefixed(prefix: readonly string[], program: string, args: readonly string[]): [string, ...string[]] {
+  return [...prefix, program, ...args] as [string, ...string[]];
+}
+
+/** `mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, …`, `mariadb from 11.4.2-MariaDB, …`, `mysqldump  Ver 8.0.36 for …` */
+export function versionOf(said: string): { flavour: Flavour; version: string } {
+  const mariadb = /(\d+\.\d+\.\d+)[^\s,]*-MariaDB/.exec(said)?.[1];
+  if (mariadb !== undefined) return { flavour: "mariadb", version: mariadb };
+  return { flavour: "mysql", version: /(\d+\.\d+\.\d+)/.exec(said)?.[1] ?? "unknown" };
+}
+
+function readPassword(files: Files, path: string): string {
+  const text = readText(files, path);
+  if (text === undefined) {
+    throw new MailarkError("CONFIG_INVALID", "the database's password file does not exist", { detail: path });
+  }
+  const password = text.replace(/\r?\n$/, "");
+  if (password !== "" && !/[\r\n\0]/.test(password)) return password;
+  throw new MailarkError("CONFIG_INVALID", "the database's password file does not hold one line", { detail: path });
+}
+
+const prefix = "mailark-client-";
+
+/**
+ * A pipe would be better, but the client programs open the file by its path, and what Node gives a child as its input is a
+ * socket, which can not be opened. So it is a file that only this user can read, in a directory that only this user can enter.
+ */
+function writeOptionFile(files: Files, password: string): { path: string; remove(): void } {
+  sweep(files);
+  const folder = join(tmpdir(), `${prefix}${process.pid}-${randomBytes(8).toString("hex")}`);
+  const path = join(folder, "options.cnf");
+  const escaped = password.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
+  const remove = () => removeFolder(files, folder);
+  files.mkdirSync(folder, { mode: 0o700 });
+  try {
+    const descriptor = files.openSync(path, "wx", 0o600);
+    try {
+      files.writeSync(descriptor, `[client]\npassword="${escaped}"\n`);
+    } finally {
+      files.closeSync(descriptor);
+    }
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return { path, remove };
+}
+
+/** What a killed run left behind goes with the next one. */
+function sweep(files: Files) {
+  for (const name of files.readdirSync(tmpdir())) {
+    const owner = /^mailark-client-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
+    if (owner === undefined || isAlive(Number(owner))) continue;
+    try {
+      removeFolder(files, join(tmpdir(), name));
+    } catch {
+      // Another user's: theirs to remove.
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+function removeFolder(files: Files, folder: string) {
+  try {
+    for (const name of files.readdirSync(folder)) files.unlinkSync(join(folder, name));
+    files.rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}

@@ -1,0 +1,100 @@
+/** A conversation with the server through its command-line client: one connection, any number of questions. */
+import { randomBytes } from "node:crypto";
+import { MailarkError } from "../../../core/errors.ts";
+import type { World } from "../component.ts";
+import type { Connection } from "./connection.ts";
+import { fieldsOf } from "./sql-text.ts";
+
+export type Row = readonly string[];
+
+export interface Session {
+  /**
+   * Runs one statement, without a semicolon at its end. The session is over when it fails.
+   *
+   * @throws MailarkError `PROGRAM_FAILED` with the server's words in `detail`; see {@link serverErrorOf}.
+   */
+  query(sql: string): Promise<Row[]>;
+  /** Leaves; what is open is rolled back. Never throws, and may be called again. */
+  close(): Promise<void>;
+}
+
+/** Starts a session with an empty `sql_mode`, in UTC. Throws as {@link Session.query} does. */
+export async function openSession(connection: Connection, { processes, signal }: Pick<World, "processes" | "signal">) {
+  const { name } = connection.client;
+  const args = ["--batch", "--skip-column-names", "--unbuffered", "--skip-reconnect", "--no-auto-rehash", "--binary-mode"];
+  const command = connection.command(name, [...args, "--default-character-set=utf8mb4", "--connect-timeout=20"]);
+  const running = await processes.start(command, { env: connection.env, signal });
+  const mark = `mailark ${randomBytes(12).toString("hex")}`;
+  let text = "";
+  let rows: Row[] = [];
+  let waiting: { resolve(rows: Row[]): void; reject(error: unknown): void } | undefined;
+  let over: MailarkError | undefined;
+
+  running.stdout.setEncoding("utf8").on("data", (more: string) => {
+    text += more;
+    const lines = text.split("\n");
+    text = lines.pop()!;
+    for (const line of lines) {
+      if (line !== mark) rows.push(fieldsOf(line));
+      else {
+        const answer = rows;
+        rows = [];
+        waiting?.resolve(answer);
+        waiting = undefined;
+      }
+    }
+  });
+  running.exited.then((exit) => {
+    const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${how}`, {
+      detail: connection.scrub(running.complaint()),
+      ...(/ERROR (1045|1698|1044|2002|2003|2005)\b/.test(running.complaint()) && {
+        hint: "check socket, host, user and password of the mysql component, and that the server is up",
+      }),
+    });
+    waiting?.reject(signal.aborted ? signal.reason : over);
+    waiting = undefined;
+  });
+
+  const session: Session = {
+    query: (sql) =>
+      new Promise((resolve, reject) => {
+        if (over) return reject(over);
+        waiting = { resolve, reject };
+        running.stdin.write(`${sql};\nSELECT '${mark}';\n`);
+      }),
+    async close() {
+      running.stdin.end();
+      running.kill();
+      await running.exited;
+    },
+  };
+  try {
+    await session.query("SET SESSION sql_mode='', time_zone='+00:00'");
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+  return session;
+}
+
+/** Runs `work` with a session of its own, and closes that. */
+export async function withSession<T>(
+  connection: Connection,
+  world: Pick<World, "processes" | "signal">,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  const session = await openSession(connection, world);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** The server's error number in what a client or dump program complained of: 1227 is a missing privilege. */
+export function serverErrorOf(error: unknown): number | undefined {
+  if (!(error instanceof MailarkError)) return undefined;
+  const number = /ERROR (\d{4})\b/.exec(error.detail ?? "")?.[1];
+  return number === undefined ? undefined : Number(number);
+}
