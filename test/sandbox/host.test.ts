@@ -175,11 +175,13 @@ test("a killed parent leaves no process behind, and no directory", async () => {
   const parent = spawn(process.execPath, ["--input-type=module", "--eval", program], {
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const [printed] = (await once(parent.stdout, "data")) as [Buffer];
+  const ended = once(parent, "exit");
+  const [printed] = (await Promise.race([once(parent.stdout, "data"), ended])) as [Buffer];
+  expect(printed, "the parent ended before its host was up").toBeInstanceOf(Buffer);
   const directory = printed.toString().trim();
   expect(processesIn(directory).length).toBeGreaterThan(10);
   parent.kill("SIGKILL");
-  await once(parent, "exit");
+  await ended;
   await expect.poll(() => processesIn(directory), { timeout: 10_000 }).toEqual([]);
   await expect.poll(() => existsSync(directory), { timeout: 10_000 }).toBe(false);
 });
