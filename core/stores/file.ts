@@ -55,25 +55,26 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
 
     async *get(key, { range, signal } = {}) {
       const path = pathOf(key);
-      let descriptor: number | undefined;
       try {
         signal?.throwIfAborted();
-        descriptor = files.openSync(path, "r");
-        const status = files.fstatSync(descriptor);
-        if (!status.isFile()) throw missing(key);
-        const { start, end } = range ?? { start: 0, end: status.size };
-        for (let position = start; position < end; ) {
-          signal?.throwIfAborted();
-          const chunk = Buffer.allocUnsafe(Math.min(readBytes, end - position));
-          const read = files.readSync(descriptor, chunk, 0, chunk.length, position);
-          if (read === 0) throw new MailarkError("OBJECT_CORRUPT", `the object ends before byte ${end}: ${key}`);
-          yield chunk.subarray(0, read);
-          position += read;
+        const descriptor = files.openSync(path, "r");
+        try {
+          const status = files.fstatSync(descriptor);
+          if (!status.isFile()) throw missing(key);
+          const { start, end } = range ?? { start: 0, end: status.size };
+          for (let position = start; position < end; ) {
+            signal?.throwIfAborted();
+            const chunk = Buffer.allocUnsafe(Math.min(readBytes, end - position));
+            const read = files.readSync(descriptor, chunk, 0, chunk.length, position);
+            if (read === 0) throw new MailarkError("OBJECT_CORRUPT", `the object ends before byte ${end}: ${key}`);
+            yield chunk.subarray(0, read);
+            position += read;
+          }
+        } finally {
+          files.closeSync(descriptor);
         }
       } catch (error) {
         throw isAbsent(error) ? missing(key) : asMailarkError(error);
-      } finally {
-        if (descriptor !== undefined) files.closeSync(descriptor);
       }
     },
 
@@ -170,7 +171,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
       .sort((a, b) => (a < b ? -1 : 1));
     for (const name of names) {
       const { prefix, startAfter, delimiter } = wanted;
-      if (!name.startsWith(prefix) && !prefix.startsWith(name)) continue;
+      if (!name.startsWith(prefix)) continue;
       if (name.endsWith("/")) {
         if (name <= startAfter && !startAfter.startsWith(name)) continue;
         if (delimiter && name.length > prefix.length) {
