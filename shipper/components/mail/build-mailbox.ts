@@ -7,7 +7,7 @@ import type { Files } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { readArchive } from "./archive.ts";
 import { bytePath } from "./byte-path.ts";
-import type { Content, Index } from "./index-rows.ts";
+import type { FileRow, Index } from "./index-rows.ts";
 import { messageStates } from "./tree.ts";
 
 export interface Owner {
@@ -88,26 +88,25 @@ export async function buildMailbox(
   }
 }
 
-interface Target extends Pick<Content, "bytes" | "modified"> {
+interface Target extends Pick<FileRow, "mode" | "bytes" | "modified"> {
   readonly path: string;
-  readonly mode: number;
 }
 
 const creating = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** Archive → content → the files that hold it. */
-function wantedByArchive({ messages, files, folders }: Index): [number, Map<string, Target[]>][] {
+function wantedByArchive({ messages, files }: Index): [number, Map<string, Target[]>][] {
   const wanted = new Map<number, Map<string, Target[]>>();
-  const want = ({ archive, sha256, bytes, modified }: Content, path: string, mode: number) => {
+  const want = ({ archive, sha256, bytes, modified, mode }: FileRow, path: string) => {
     const contents = wanted.get(archive) ?? new Map<string, Target[]>();
     wanted.set(archive, contents);
     contents.set(sha256, [...(contents.get(sha256) ?? []), { path, mode, bytes, modified }]);
   };
   for (const message of messages.values()) {
     const { folder, state, base, info } = message;
-    want(message, `${folder}/${state}/${base}${info}`, folders.get(folder)!.mode & 0o666);
+    want(message, `${folder}/${state}/${base}${info}`);
   }
-  for (const [path, file] of files) want(file, path, file.mode);
+  for (const [path, file] of files) want(file, path);
   return [...wanted].sort(([a], [b]) => a - b);
 }
 

@@ -138,8 +138,7 @@ async function readMessage(
       const { folder, state, base, info } = message;
       const path = `${mailbox}/${folder}/${state}/${base}${info}`;
       try {
-        const { mode: _, ...content } = await archives.add(path);
-        return { folder, state, base, info, ...content };
+        return { folder, state, base, info, ...(await archives.add(path)) };
       } catch (error) {
         if (isSpecial(files, path)) return "special";
         if (!isAbsent(error)) throw error;
@@ -171,8 +170,8 @@ function isSpecial(files: Files, path: string): boolean {
 }
 
 function ownRow(mailbox: string, path: string, { files }: World): string {
-  const { mode, uid, gid } = files.statSync(bytePath(mailbox));
-  return rowOf.mailbox(path, mode & 0o7777, uid, gid);
+  const { uid, gid } = files.statSync(bytePath(mailbox));
+  return rowOf.mailbox(path, uid, gid);
 }
 
 function* treeRows(mailbox: string, { folders, directories, links }: Listing, { files }: World): Generator<string> {

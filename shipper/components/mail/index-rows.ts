@@ -15,7 +15,7 @@ export interface Content {
   readonly archive: number;
 }
 
-export interface MessageRow extends ListedMessage, Content {}
+export interface MessageRow extends ListedMessage, FileRow {}
 export interface FileRow extends Content {
   readonly mode: number;
 }
@@ -24,14 +24,15 @@ export interface ArchiveSegment extends SegmentLocation {
 }
 
 export const rowOf = {
-  mailbox: (path: string, mode: number, uid: number, gid: number) =>
-    formatRow("mailbox", escapeName(path), octal(mode), uid, gid),
+  mailbox: (path: string, uid: number, gid: number) => formatRow("mailbox", escapeName(path), uid, gid),
   archive: (number: number, { keyId, pack, offset, bytes }: ArchiveSegment) =>
     formatRow("archive", number, keyId, pack, offset, bytes),
   folder: (path: string, mode: number) => formatRow("folder", escapeName(path), octal(mode)),
   directory: (path: string, mode: number) => formatRow("directory", escapeName(path), octal(mode)),
-  put: ({ folder, state, info, base, bytes, modified, sha256, archive }: MessageRow) =>
-    formatRow("put", escapeName(folder), state, escapeName(info), escapeName(base), bytes, modified, sha256, archive),
+  put: ({ folder, state, info, base, mode, bytes, modified, sha256, archive }: MessageRow) => {
+    const names = [escapeName(folder), state, escapeName(info), escapeName(base)];
+    return formatRow("put", ...names, octal(mode), bytes, modified, sha256, archive);
+  },
   delete: (folder: string, base: string) => formatRow("delete", escapeName(folder), escapeName(base)),
   file: (path: string, { mode, bytes, modified, sha256, archive }: FileRow) =>
     formatRow("file", escapeName(path), octal(mode), bytes, modified, sha256, archive),
@@ -41,10 +42,9 @@ export const rowOf = {
 
 /** What an index adds up to. */
 export interface Index {
-  path: string;
-  mode: number;
-  uid: number;
-  gid: number;
+  readonly path: string;
+  readonly uid: number;
+  readonly gid: number;
   readonly archives: Map<number, ArchiveSegment[]>;
   readonly folders: Map<string, { mode: number }>;
   readonly directories: Map<string, { mode: number }>;
@@ -71,10 +71,9 @@ export async function replayIndex(rows: AsyncIterable<string[]>): Promise<Index>
   return checkParents(index);
 }
 
-function emptyIndex([path, mode, uid, gid]: string[]): Index {
+function emptyIndex([path, uid, gid]: string[]): Index {
   return {
     path: pathField(path),
-    mode: octalField(mode),
     uid: numberField(uid),
     gid: numberField(gid),
     archives: new Map(),
@@ -87,7 +86,7 @@ function emptyIndex([path, mode, uid, gid]: string[]): Index {
 }
 
 function apply(index: Index, word: string, fields: string[]): void {
-  const [first, second, third, fourth, fifth, sixth, seventh, eighth] = fields;
+  const [first, second, third, fourth, fifth] = fields;
   switch (word) {
     case "archive": {
       const number = numberField(first);
@@ -99,7 +98,6 @@ function apply(index: Index, word: string, fields: string[]): void {
     case "folder":
     case "directory": {
       const path = pathField(first);
-      forget(index, path, word === "folder");
       (word === "folder" ? index.folders : index.directories).set(path, { mode: octalField(second) });
       return;
     }
@@ -109,7 +107,7 @@ function apply(index: Index, word: string, fields: string[]): void {
         state: stateField(second),
         info: nameField(third, true),
         base: nameField(fourth),
-        ...contentFields(fifth, sixth, seventh, eighth),
+        ...fileFields(fields.slice(4)),
       };
       if (message.info !== "" && !message.info.startsWith(":")) throw corrupt("has flags without a colon");
       index.messages.set(`${message.folder}\0${message.base}`, message);
@@ -120,27 +118,21 @@ function apply(index: Index, word: string, fields: string[]): void {
       return;
     case "file": {
       const path = pathField(first);
-      forget(index, path);
-      index.files.set(path, { mode: octalField(second), ...contentFields(third, fourth, fifth, sixth) });
+      index.files.set(path, fileFields(fields.slice(1)));
       return;
     }
-    case "link": {
-      const path = pathField(first);
-      forget(index, path);
-      index.links.set(path, unescapeName(second ?? ""));
+    case "link":
+      index.links.set(pathField(first), unescapeName(second ?? ""));
       return;
-    }
     case "remove":
-      forget(index, pathField(first));
+      remove(index, pathField(first));
   }
 }
 
-/** A path is one thing: whatever it was before is gone, and with a folder its messages. */
-function forget({ folders, directories, messages, files, links }: Index, path: string, keepMessages = false): void {
-  directories.delete(path);
-  files.delete(path);
-  links.delete(path);
-  if (keepMessages || !folders.delete(path)) return;
+/** Whatever the path was is gone, and with a folder its messages. */
+function remove({ folders, directories, messages, files, links }: Index, path: string): void {
+  for (const paths of [directories, files, links]) paths.delete(path);
+  if (!folders.delete(path)) return;
   for (const [key, { folder }] of messages) if (folder === path) messages.delete(key);
 }
 
@@ -149,8 +141,11 @@ function checkParents(index: Index): Index {
   const isDirectory = (path: string) => folders.has(path) || directories.has(path);
   const inFolder = (path: string) => folders.has(parentOf(path)) && /(^|\/)(cur|new|tmp)$/.test(path);
   if (!isDirectory(".")) throw corrupt("has no row for the mailbox's own directory");
+  const seen = new Set<string>();
   for (const paths of [folders, directories, files, links]) {
     for (const path of paths.keys()) {
+      if (seen.has(path)) throw corrupt("says of one path that it is two things");
+      seen.add(path);
       if (path !== "." && (!isDirectory(parentOf(path)) || inFolder(path)))
         throw corrupt("has a path without its parent");
     }
@@ -194,9 +189,9 @@ function stateField(field: string | undefined): MessageState {
   throw corrupt("has a message that is neither in cur nor in new");
 }
 
-function contentFields(bytes?: string, modified = "", sha256 = "", archive?: string): Content {
+function fileFields([mode, bytes, modified = "", sha256 = "", archive]: string[]): FileRow {
   if (!/^-?\d{1,13}(\.\d{1,3})?$/.test(modified) || !/^[0-9a-f]{64}$/.test(sha256)) {
     throw corrupt("has a time or a hash that is none");
   }
-  return { bytes: numberField(bytes), modified, sha256, archive: numberField(archive) };
+  return { mode: octalField(mode), bytes: numberField(bytes), modified, sha256, archive: numberField(archive) };
 }
