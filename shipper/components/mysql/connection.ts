@@ -58,7 +58,7 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     ...(options.user === undefined ? [] : [`--user=${options.user}`]),
   ];
   // ~/.my.cnf is read after the extra file, and would win over it.
-  const env = secret === undefined ? {} : { HOME: "/nonexistent" };
+  const env: Record<string, string> = secret === undefined ? {} : { HOME: "/nonexistent" };
 
   const find = async (names: readonly string[]): Promise<Program> => {
     let reason: unknown;
@@ -114,15 +114,13 @@ function readPassword(files: Files, path: string): string {
   throw new MailarkError("CONFIG_INVALID", "the database's password file does not hold one line", { detail: path });
 }
 
-const prefix = "mailark-client-";
-
 /**
  * A pipe would be better, but the client programs open the file by its path, and what Node gives a child as its input is a
  * socket, which can not be opened. So it is a file that only this user can read, in a directory that only this user can enter.
  */
 function writeOptionFile(files: Files, password: string): { path: string; remove(): void } {
   sweep(files);
-  const folder = join(tmpdir(), `${prefix}${process.pid}-${randomBytes(8).toString("hex")}`);
+  const folder = join(tmpdir(), `mailark-client-${process.pid}-${randomBytes(8).toString("hex")}`);
   const path = join(folder, "options.cnf");
   const escaped = password.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
   const remove = () => removeFolder(files, folder);

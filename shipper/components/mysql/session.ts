@@ -21,7 +21,14 @@ export interface Session {
 /** Starts a session with an empty `sql_mode`, in UTC. Throws as {@link Session.query} does. */
 export async function openSession(connection: Connection, { processes, signal }: Pick<World, "processes" | "signal">) {
   const { name } = connection.client;
-  const args = ["--batch", "--skip-column-names", "--unbuffered", "--skip-reconnect", "--no-auto-rehash", "--binary-mode"];
+  const args = [
+    "--batch",
+    "--skip-column-names",
+    "--unbuffered",
+    "--skip-reconnect",
+    "--no-auto-rehash",
+    "--binary-mode",
+  ];
   const command = connection.command(name, [...args, "--default-character-set=utf8mb4", "--connect-timeout=20"]);
   const running = await processes.start(command, { env: connection.env, signal });
   const mark = `mailark ${randomBytes(12).toString("hex")}`;

@@ -1,0 +1,245 @@
+/**
+ * Captures a server: one view, one position, one part a database.
+ *
+ * The order: hold commits back; open the view that the facts are taken in; start the dump; let commits go as soon as the dump
+ * has its own view. Then the dump, the facts and the programs are read side by side, and anything that fails ends all of it, so
+ * that no manifest is ever written for a dump that is not whole.
+ */
+import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import type { Manifest } from "../../../core/manifest.ts";
+import type { CaptureContext, Captured } from "../component.ts";
+import type { MysqlConfig } from "./config.ts";
+import { type Connection, openConnection } from "./connection.ts";
+import { blockCommits, openView } from "./consistent-view.ts";
+import { dumpPrograms, keepsHistory, tablesArguments } from "./dump-arguments.ts";
+import { dumpOutput } from "./dump-output.ts";
+import {
+  type Counts,
+  countPrograms,
+  createStatement,
+  type DatabaseFacts,
+  type Facts,
+  listTables,
+  measureTable,
+  type Table,
+} from "./facts.ts";
+import { askServer, listDatabases, wantedDatabases } from "./server.ts";
+import { type Session, serverErrorOf, withSession } from "./session.ts";
+import { type Capture, changed, numberOf, streamOf, writeAccounts, writePrograms, writeTables } from "./write-parts.ts";
+
+type Warning = Manifest["warnings"][number];
+
+/**
+ * @param measured whether rows and checksums are taken; without them there is nothing to check a restore against.
+ * @throws MailarkError as `Component.capture` says; retryable where a table was changed during the dump.
+ */
+export async function captureMysql(
+  config: MysqlConfig,
+  context: CaptureContext,
+  { measured = true }: { readonly measured?: boolean } = {},
+): Promise<Captured> {
+  const connection = await openConnection(config, context);
+  try {
+    return await captureFrom(connection, config.databases, context, measured);
+  } finally {
+    connection.close();
+  }
+}
+
+async function captureFrom(
+  connection: Connection,
+  wanted: MysqlConfig["databases"],
+  outer: CaptureContext,
+  measured: boolean,
+): Promise<Captured> {
+  const failed = new AbortController();
+  const context = { ...outer, signal: AbortSignal.any([outer.signal, failed.signal]) };
+  const server = await withSession(connection, context, askServer);
+  const dump = await connection.find(dumpPrograms(server));
+  const view = await openView(connection, context);
+  const block = await blockCommits(connection, server, context).catch(async (error) => {
+    await view.close();
+    throw error;
+  });
+  try {
+    await view.query("START TRANSACTION WITH CONSISTENT SNAPSHOT");
+    const cutAt = context.clock.now();
+    const databases = wantedDatabases(await listDatabases(view), wanted);
+    const capture = { connection, server, dump, databases, context };
+    const stream = dumpOutput(dump, tablesArguments(dump, server, databases), connection, context);
+    const begun = await readHead(stream);
+    const frozen = (await block?.release()) ?? false;
+    context.progress(`dumping ${databases.length} databases`);
+
+    const counts = await countPrograms(view, databases);
+    const tables = await listTables(view, databases);
+    const [dumped, programBytes, measures, accounts] = await together(failed, [
+      writeTables(capture, begun, counts),
+      writePrograms(capture, counts),
+      measured ? measureTables(view, tables) : Promise.resolve(new Map<Table, Measure>()),
+      writeAccounts(capture),
+    ]);
+    await notChanged(capture, counts);
+
+    const described = await describeDatabases(capture, counts, tables, measures);
+    const facts: Facts = {
+      databases: described,
+      accounts: [...(accounts?.accounts ?? [])],
+      factsFrom: frozen ? "view" : "independent",
+    };
+    const text = Buffer.from(JSON.stringify(facts));
+    await context.writer.part("facts", streamOf(text), await context.keys.host(), "index");
+    const warnings: Warning[] = [
+      ...warn("ACCOUNTS_UNREADABLE", accounts === undefined ? 1 : 0),
+      ...warn("BINLOG_OFF", server.binlog ? 0 : 1),
+      ...warn("FACTS_INDEPENDENT", frozen ? 0 : 1),
+      ...warn("FLOAT_ROUNDED", tables.filter(({ rounded }) => rounded).length),
+      ...warn("HISTORY_LEFT_OUT", keepsHistory(dump, server) ? 0 : tables.filter(({ versioned }) => versioned).length),
+      ...warn("NOT_TRANSACTIONAL", tables.filter(({ transactional }) => !transactional).length),
+    ];
+    const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
+    return {
+      cutAt,
+      completeness: accounts === undefined ? "partial" : "complete",
+      tools: { [dump.name]: dump.version },
+      server: { flavour: server.flavour, version: server.version },
+      ...(dumped.position && { position: dumped.position }),
+      facts: {
+        databases: databases.length,
+        tables: sum(({ tables }) => tables.length),
+        rows: sum(({ tables }) => tables.reduce((total, { rows }) => total + rows, 0)),
+        views: sum(({ views }) => views),
+        routines: sum(({ routines }) => routines),
+        triggers: sum(({ triggers }) => triggers),
+        events: sum(({ events }) => events),
+        accounts: facts.accounts.length,
+        dumpBytes: dumped.bytes + programBytes,
+      },
+      warnings,
+    };
+  } catch (error) {
+    outer.signal.throwIfAborted();
+    failed.abort(error);
+    throw retryableChange(error);
+  } finally {
+    await block?.release();
+    await view.close();
+  }
+}
+
+const warn = (code: string, count: number): Warning[] => (count > 0 ? [{ code, count }] : []);
+
+/**
+ * The stream again, once its first database has begun: the dump has taken its view by then. What was read waits in memory.
+ *
+ * @throws what the stream throws.
+ */
+async function readHead(stream: AsyncGenerator<Buffer>): Promise<AsyncGenerator<Buffer>> {
+  const head: Buffer[] = [];
+  let bytes = 0;
+  while (!Buffer.concat(head).includes("\n-- Current Database: ") && bytes < 1024 * 1024) {
+    const next = await stream.next();
+    if (next.done) break;
+    head.push(next.value);
+    bytes += next.value.length;
+  }
+  return (async function* () {
+    try {
+      yield* head;
+      yield* stream;
+    } finally {
+      await stream.return(undefined);
+    }
+  })();
+}
+
+/** Waits for all; the first that fails ends the others, and is what is thrown once all are at rest. */
+async function together<T extends readonly unknown[]>(
+  failed: AbortController,
+  work: { readonly [K in keyof T]: Promise<T[K]> },
+): Promise<T> {
+  let first: { readonly error: unknown } | undefined;
+  const watched = work.map((each) =>
+    (each as Promise<unknown>).catch((error) => {
+      first ??= { error };
+      failed.abort(error);
+      return undefined;
+    }),
+  );
+  const results = await Promise.all(watched);
+  if (first) throw first.error;
+  return results as unknown as T;
+}
+
+interface Measure {
+  readonly rows: number;
+  readonly checksum: string | undefined;
+}
+
+async function measureTables(view: Session, tables: readonly Table[]): Promise<Map<Table, Measure>> {
+  const measures = new Map<Table, Measure>();
+  for (const table of tables) {
+    // Going back to a savepoint gives the lock on the table's definition back, so that nobody's ALTER TABLE waits for the backup.
+    await view.query("SAVEPOINT mailark");
+    measures.set(table, await measureTable(view, table));
+    await view.query("ROLLBACK TO SAVEPOINT mailark");
+  }
+  return measures;
+}
+
+/** Programs are in no view: they must be the same before and after. */
+async function notChanged(
+  { connection, databases, context }: Capture,
+  before: ReadonlyMap<string, Counts>,
+): Promise<void> {
+  const after = await withSession(connection, context, (session) => countPrograms(session, databases));
+  for (const [database, counts] of before) {
+    if (JSON.stringify(counts) !== JSON.stringify(after.get(database))) throw changed();
+  }
+}
+
+/** A table that was changed underneath is the same, seen by the facts. */
+function retryableChange(error: unknown): MailarkError {
+  const known = asMailarkError(error);
+  if (![1412, 1146, 1049].includes(serverErrorOf(known) ?? 0)) return known;
+  return new MailarkError("DUMP_FAILED", "a table was changed during the dump", {
+    hint: "run the backup again, apart from changes of the schema",
+    retryable: true,
+    cause: known,
+    ...(known.detail !== undefined && { detail: known.detail }),
+  });
+}
+
+async function describeDatabases(
+  { connection, server, dump, databases, context }: Capture,
+  counts: ReadonlyMap<string, Counts>,
+  tables: readonly Table[],
+  measures: ReadonlyMap<Table, Measure>,
+): Promise<DatabaseFacts[]> {
+  return withSession(connection, context, async (session) => {
+    const described: DatabaseFacts[] = [];
+    for (const name of databases) {
+      described.push({
+        name,
+        part: `database-${numberOf(databases, name)}`,
+        create: await createStatement(session, name),
+        tables: tables
+          .filter(({ database }) => database === name)
+          .flatMap((table) => {
+            const { rows, checksum } = measures.get(table) ?? {};
+            const exact = !table.rounded && (!table.versioned || keepsHistory(dump, server));
+            return rows === undefined
+              ? []
+              : {
+                  name: table.name,
+                  rows,
+                  ...(checksum !== undefined && exact && { checksum }),
+                  ...(!table.transactional && { transactional: false as const }),
+                };
+          }),
+        ...counts.get(name)!,
+      });
+    }
+    return described;
+  });
+}

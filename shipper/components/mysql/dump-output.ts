@@ -1,0 +1,108 @@
+/** What a dump program prints, as a stream that ends only where the program says that it is whole. */
+import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import type { RunningProcess } from "../../processes.ts";
+import type { World } from "../component.ts";
+import type { Connection, Program } from "./connection.ts";
+
+/** The last line of a dump; without it the dump was cut off. */
+export const completionMark = /\n-- Dump completed( on [^\n]*)?\n$/;
+
+/**
+ * The program runs from the first read on, and is ended with the stream. Its exit status is judged here; the mark at the end is
+ * for whom reads the text: see {@link completionMark}.
+ *
+ * @throws MailarkError `DUMP_FAILED` when the program fails; `PROGRAM_STALLED` when it prints nothing for the connection's
+ *   `stallSeconds` while it is read.
+ */
+export async function* dumpOutput(
+  program: Program,
+  args: readonly string[],
+  connection: Connection,
+  { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
+): AsyncGenerator<Buffer> {
+  const running = await processes.start(connection.command(program.name, args), { env: connection.env, signal });
+  running.stdin.end();
+  const patient = <T>(waiting: Promise<T>) => notStalled(waiting);
+  try {
+    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    for (;;) {
+      const next = await patient(chunks.next());
+      if (next.done) break;
+      yield next.value;
+    }
+    await judge(program, running, await patient(running.exited), connection);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asMailarkError(error);
+  } finally {
+    running.kill("SIGKILL");
+  }
+
+  async function notStalled<T>(waiting: Promise<T>): Promise<T> {
+    const enough = new AbortController();
+    const seconds = connection.stallSeconds;
+    const stalled = clock.sleep(seconds * 1000, enough.signal).then(
+      () => {
+        throw new MailarkError("PROGRAM_STALLED", `${program.name} printed nothing for ${seconds} s and was ended`, {
+          hint: "look for a lock that is held in the database (SHOW PROCESSLIST), or raise stallSeconds",
+          detail: connection.scrub(running.complaint()),
+          retryable: true,
+        });
+      },
+      () => new Promise<never>(() => {}),
+    );
+    try {
+      return await Promise.race([waiting, stalled]);
+    } finally {
+      enough.abort();
+    }
+  }
+}
+
+/** Errors of a dump that met a change of a definition: 1412, 1146, 1049, 1054, 1356 pass with the next attempt. */
+const changedUnderneath = /\b(1412|1146|1049|1054|1356)\b|Table definition has changed|doesn't exist/;
+
+async function judge(
+  program: Program,
+  running: RunningProcess,
+  exit: Awaited<RunningProcess["exited"]>,
+  connection: Connection,
+) {
+  if (exit.code === 0) return;
+  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+  const complaint = connection.scrub(running.complaint());
+  const changed = changedUnderneath.test(complaint);
+  throw new MailarkError(
+    "DUMP_FAILED",
+    `${program.name} failed with ${how}${changed ? ": a table was changed during the dump" : ""}`,
+    {
+      detail: complaint,
+      retryable: changed || /\b(1205|1213|2006|2013)\b/.test(complaint),
+      ...(changed && { hint: "run the backup again, apart from changes of the schema" }),
+      ...(/\b1227\b|Access denied/.test(complaint) && {
+        hint: "give the account SELECT, SHOW VIEW, TRIGGER, EVENT, RELOAD, PROCESS and BINLOG MONITOR (REPLICATION CLIENT)",
+      }),
+    },
+  );
+}
+
+/**
+ * Passes a whole dump through.
+ *
+ * @throws MailarkError `DUMP_TRUNCATED` when it does not end with the mark.
+ */
+export async function* marked(program: Program, source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let end = Buffer.alloc(0);
+  for await (const chunk of source) {
+    end = Buffer.concat([end, chunk.subarray(-200)]).subarray(-200);
+    yield chunk;
+  }
+  if (!completionMark.test(end.toString("latin1"))) throw truncated(program.name);
+}
+
+export function truncated(program: string): MailarkError {
+  return new MailarkError("DUMP_TRUNCATED", `${program} ended without the mark of a complete dump`, {
+    hint: "look for a full disk, a killed process or an option file that sets skip-comments or compact",
+    retryable: true,
+  });
+}

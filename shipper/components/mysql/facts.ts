@@ -1,0 +1,146 @@
+/** What is remembered of the databases, to judge a restore against (docs/format.md §8.2). */
+import { z } from "zod";
+import { MailarkError } from "../../../core/errors.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Session } from "./session.ts";
+import { quoteName, quoteTexts } from "./sql-text.ts";
+
+const count = z.int().nonnegative();
+
+const tableFacts = z.object({
+  name: z.string(),
+  rows: count,
+  /** Absent for what a dump can not bring back to the last bit. */
+  checksum: z.string().optional(),
+  /** False for a table that has no transactions, so that nothing can freeze it. */
+  transactional: z.literal(false).optional(),
+});
+
+const databaseFacts = z.object({
+  name: z.string(),
+  part: z.string().regex(/^database-\d{4,}$/),
+  create: z.string(),
+  tables: z.array(tableFacts),
+  views: count,
+  routines: count,
+  triggers: count,
+  events: count,
+});
+
+const accountFacts = z.object({ user: z.string(), host: z.string(), role: z.boolean() });
+
+const facts = z.object({
+  databases: z.array(databaseFacts),
+  accounts: z.array(accountFacts),
+  factsFrom: z.enum(["view", "independent"]),
+});
+
+export type TableFacts = z.infer<typeof tableFacts>;
+export type DatabaseFacts = z.infer<typeof databaseFacts>;
+export type AccountFacts = z.infer<typeof accountFacts>;
+export type Facts = z.infer<typeof facts>;
+
+/**
+ * The facts of a snapshot.
+ *
+ * @throws MailarkError `OBJECT_CORRUPT` when they are none.
+ */
+export async function readFacts(snapshot: SnapshotReader): Promise<Facts> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of snapshot.readPart(snapshot.part("facts"))) chunks.push(chunk);
+  try {
+    return facts.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
+  } catch (cause) {
+    throw new MailarkError("OBJECT_CORRUPT", `the facts of ${snapshot.manifest.snapshotId} can not be read`, { cause });
+  }
+}
+
+/** The parts of a database beside its tables, in the order in which they are loaded. */
+export type Kind = "database" | "programs" | "views" | "events";
+
+/** `part` with another first word: `views-0001` of `database-0001`. */
+export function partOf({ part }: Pick<DatabaseFacts, "part">, kind: Kind): string {
+  return part.replace("database", kind);
+}
+
+/** How many programs and views each database has. */
+export type Counts = Pick<DatabaseFacts, "views" | "routines" | "triggers" | "events">;
+
+/** Asks for the counts of all databases at once. */
+export async function countPrograms(session: Session, databases: readonly string[]): Promise<Map<string, Counts>> {
+  const among = quoteTexts(databases);
+  const ask = async (table: string, column: string) => {
+    const rows = await session.query(
+      `SELECT ${column}, COUNT(*) FROM information_schema.${table} WHERE ${column} IN (${among}) GROUP BY ${column}`,
+    );
+    return new Map(rows.map(([name, number]) => [name!, Number(number)]));
+  };
+  const views = await ask("views", "table_schema");
+  const routines = await ask("routines", "routine_schema");
+  const triggers = await ask("triggers", "trigger_schema");
+  const events = await ask("events", "event_schema");
+  return new Map(
+    databases.map((name) => [
+      name,
+      {
+        views: views.get(name) ?? 0,
+        routines: routines.get(name) ?? 0,
+        triggers: triggers.get(name) ?? 0,
+        events: events.get(name) ?? 0,
+      },
+    ]),
+  );
+}
+
+/** A table, with what is special about it. */
+export interface Table {
+  readonly database: string;
+  readonly name: string;
+  readonly transactional: boolean;
+  /** Has FLOAT columns: a dump rounds them to six digits. */
+  readonly rounded: boolean;
+  /** Keeps past rows (system versioning). */
+  readonly versioned: boolean;
+}
+
+/** All tables with rows; sequences and views are not among them. */
+export async function listTables(session: Session, databases: readonly string[]): Promise<Table[]> {
+  const among = quoteTexts(databases);
+  const engines = await session.query("SELECT engine FROM information_schema.engines WHERE transactions = 'YES'");
+  const transactional = new Set(engines.map(([name]) => name));
+  const columns = await session.query(
+    `SELECT DISTINCT table_schema, table_name FROM information_schema.columns
+     WHERE data_type = 'float' AND table_schema IN (${among})`,
+  );
+  const rounded = new Set(columns.map((names) => JSON.stringify(names)));
+  const rows = await session.query(
+    `SELECT table_schema, table_name, engine, table_type FROM information_schema.tables
+     WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema IN (${among})
+     ORDER BY BINARY table_schema, BINARY table_name`,
+  );
+  return rows.map(([database = "", name = "", engine, type]) => ({
+    database,
+    name,
+    transactional: transactional.has(engine),
+    rounded: rounded.has(JSON.stringify([database, name])),
+    versioned: type === "SYSTEM VERSIONED",
+  }));
+}
+
+/** Rows and checksum of a table, as the session sees it. */
+export async function measureTable(
+  session: Session,
+  { database, name }: Pick<Table, "database" | "name">,
+): Promise<{ rows: number; checksum: string | undefined }> {
+  const table = `${quoteName(database)}.${quoteName(name)}`;
+  const [counted] = await session.query(`SELECT COUNT(*) FROM ${table}`);
+  const [summed] = await session.query(`CHECKSUM TABLE ${table} EXTENDED`);
+  const checksum = summed?.[1];
+  return { rows: Number(counted?.[0]), checksum: checksum === "NULL" ? undefined : checksum };
+}
+
+/** How a database is made, without its content. */
+export async function createStatement(session: Session, database: string): Promise<string> {
+  const [row] = await session.query(`SHOW CREATE DATABASE ${quoteName(database)}`);
+  return row?.[1] ?? "";
+}
