@@ -3,6 +3,7 @@
  * whole or absent, and a name that is taken stays as it is.
  */
 import { randomBytes } from "node:crypto";
+import type { Dirent } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";
@@ -158,7 +159,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     folder: string,
     wanted: { prefix: string; startAfter: string; delimiter: "/" | undefined },
   ): Generator<Listed> {
-    let entries: import("node:fs").Dirent[];
+    let entries: Dirent[];
     try {
       entries = files.readdirSync(join(top, folder), { withFileTypes: true });
     } catch (error) {
