@@ -84,7 +84,10 @@ test("what the layout does not explain, and what is no file, is counted and not 
   makeOddMailboxes(root);
   writeFile(`${root}/stray`, "");
   writeFile(`${root}/example.com/stray.sieve`, "");
-  execFileSync("mkfifo", [`${root}/example.com/alice/Maildir/pipe`, `${root}/example.com/alice/Maildir/cur/7.pipe:2,S`]);
+  execFileSync("mkfifo", [
+    `${root}/example.com/alice/Maildir/pipe`,
+    `${root}/example.com/alice/Maildir/cur/7.pipe:2,S`,
+  ]);
   const { outcomes } = await vault.backup([component()]);
   expect(outcomes[0]?.manifest?.warnings).toEqual([
     { code: "OUTSIDE_THE_LAYOUT", count: 2 },
