@@ -20,6 +20,7 @@ import {
   type DatabaseFacts,
   type Facts,
   listTables,
+  type Measure,
   measureTable,
   type Table,
 } from "./facts.ts";
@@ -76,7 +77,7 @@ async function captureFrom(
     const [dumped, programBytes, measures, accounts] = await together(failed, [
       writeTables(capture, begun, counts),
       writePrograms(capture, counts),
-      measured ? measureTables(view, tables) : Promise.resolve(new Map<Table, Measure>()),
+      measured ? measureTables(view, tables, keepsHistory(dump, server)) : Promise.resolve(new Map<Table, Measure>()),
       writeAccounts(capture),
     ]);
     await notChanged(capture, counts);
@@ -171,17 +172,13 @@ async function together<T extends readonly unknown[]>(
   return results as unknown as T;
 }
 
-interface Measure {
-  readonly rows: number;
-  readonly checksum: string | undefined;
-}
-
-async function measureTables(view: Session, tables: readonly Table[]): Promise<Map<Table, Measure>> {
+async function measureTables(view: Session, tables: readonly Table[], history: boolean): Promise<Map<Table, Measure>> {
   const measures = new Map<Table, Measure>();
   for (const table of tables) {
     // Going back to a savepoint gives the lock on the table's definition back, so that nobody's ALTER TABLE waits for the backup.
     await view.query("SAVEPOINT mailark");
-    measures.set(table, await measureTable(view, table));
+    const inexact = table.rounded || (table.versioned && !history);
+    measures.set(table, await measureTable(view, { ...table, inexact }));
     await view.query("ROLLBACK TO SAVEPOINT mailark");
   }
   return measures;
@@ -211,7 +208,7 @@ function retryableChange(error: unknown): MailarkError {
 }
 
 async function describeDatabases(
-  { connection, server, dump, databases, context }: Capture,
+  { connection, databases, context }: Capture,
   counts: ReadonlyMap<string, Counts>,
   tables: readonly Table[],
   measures: ReadonlyMap<Table, Measure>,
@@ -226,16 +223,9 @@ async function describeDatabases(
         tables: tables
           .filter(({ database }) => database === name)
           .flatMap((table) => {
-            const { rows, checksum } = measures.get(table) ?? {};
-            const exact = !table.rounded && (!table.versioned || keepsHistory(dump, server));
-            return rows === undefined
-              ? []
-              : {
-                  name: table.name,
-                  rows,
-                  ...(checksum !== undefined && exact && { checksum }),
-                  ...(!table.transactional && { transactional: false as const }),
-                };
+            const measure = measures.get(table);
+            if (measure === undefined) return [];
+            return { name: table.name, ...measure, ...(!table.transactional && { transactional: false as const }) };
           }),
         ...counts.get(name)!,
       });

@@ -40,7 +40,10 @@ export interface Connection {
 export type ConnectionOptions = Pick<
   MysqlConfig,
   "socket" | "host" | "port" | "user" | "passwordFile" | "defaultsFile" | "command" | "stallSeconds"
->;
+> & {
+  /** Whether the machine's own option files are passed over. Default: they are read, as by every client. */
+  readonly noOptionFiles?: boolean;
+};
 
 /**
  * @throws MailarkError `PROGRAM_MISSING` when there is no client program, `CONFIG_INVALID` when the password can not be read.
@@ -50,7 +53,8 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
   const secret = password === undefined ? undefined : writeOptionFile(files, password);
   const optionFile = secret?.path ?? options.defaultsFile;
-  const leading = optionFile === undefined ? [] : [`--defaults-extra-file=${optionFile}`];
+  const own = options.noOptionFiles ? ["--no-defaults"] : [];
+  const leading = optionFile === undefined ? own : [`--defaults-extra-file=${optionFile}`];
   const where = [
     ...(options.socket === undefined ? [] : [`--socket=${options.socket}`]),
     ...(options.host === undefined ? [] : [`--host=${options.host}`, "--protocol=tcp"]),

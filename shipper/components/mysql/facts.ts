@@ -3,15 +3,16 @@ import { z } from "zod";
 import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Session } from "./session.ts";
-import { quoteName, quoteTexts } from "./sql-text.ts";
+import { quoteName, quoteText, quoteTexts } from "./sql-text.ts";
 
 const count = z.int().nonnegative();
 
 const tableFacts = z.object({
   name: z.string(),
   rows: count,
-  /** Absent for what a dump can not bring back to the last bit. */
+  /** Absent for what a dump can not bring back to the last bit; there is a digest then. */
   checksum: z.string().optional(),
+  digest: z.string().optional(),
   /** False for a table that has no transactions, so that nothing can freeze it. */
   transactional: z.literal(false).optional(),
 });
@@ -127,16 +128,33 @@ export async function listTables(session: Session, databases: readonly string[])
   }));
 }
 
-/** Rows and checksum of a table, as the session sees it. */
+/** Rows of a table and what tells its content, as the session sees it. */
+export type Measure = Pick<TableFacts, "rows" | "checksum" | "digest">;
+
+/**
+ * @param inexact a digest of what a dump prints takes the place of the checksum, which is of the bits.
+ */
 export async function measureTable(
   session: Session,
-  { database, name }: Pick<Table, "database" | "name">,
-): Promise<{ rows: number; checksum: string | undefined }> {
+  { database, name, inexact }: Pick<Table, "database" | "name"> & { readonly inexact: boolean },
+): Promise<Measure> {
   const table = `${quoteName(database)}.${quoteName(name)}`;
+  if (inexact) {
+    const columns = await session.query(
+      `SELECT column_name FROM information_schema.columns
+       WHERE table_schema = ${quoteText(database)} AND table_name = ${quoteText(name)} ORDER BY ordinal_position`,
+    );
+    const texts = columns.map(([column = ""]) => `IFNULL(HEX(CONCAT(${quoteName(column)})), 'N')`);
+    const [summed] = await session.query(
+      `SELECT COUNT(*), SUM(CRC32(CONCAT_WS(',', ${texts.join(", ")}))) FROM ${table}`,
+    );
+    const [rows, digest = "NULL"] = summed ?? [];
+    return { rows: Number(rows), digest: digest === "NULL" ? "0" : digest };
+  }
   const [counted] = await session.query(`SELECT COUNT(*) FROM ${table}`);
   const [summed] = await session.query(`CHECKSUM TABLE ${table} EXTENDED`);
-  const checksum = summed?.[1];
-  return { rows: Number(counted?.[0]), checksum: checksum === "NULL" ? undefined : checksum };
+  const checksum = summed?.[1] ?? "NULL";
+  return { rows: Number(counted?.[0]), ...(checksum !== "NULL" && { checksum }) };
 }
 
 /** How a database is made, without its content. */

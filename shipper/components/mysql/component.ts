@@ -1,0 +1,49 @@
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Component, Estimate, World } from "../component.ts";
+import { captureMysql } from "./capture.ts";
+import { checkMysql } from "./check.ts";
+import type { MysqlConfig } from "./config.ts";
+import { openConnection } from "./connection.ts";
+import { readFacts } from "./facts.ts";
+import { partsOf, planMysql } from "./select.ts";
+import { listDatabases, wantedDatabases } from "./server.ts";
+import { withSession } from "./session.ts";
+import { quoteTexts } from "./sql-text.ts";
+import { type StagedMysql, stageMysql } from "./stage.ts";
+
+/** The databases and accounts of one MariaDB or MySQL server. */
+export function mysqlComponent(config: MysqlConfig): Component<StagedMysql> {
+  return {
+    name: "mysql",
+    estimate: (world) => estimateMysql(config, world),
+    capture: (context) => captureMysql(config, context),
+    plan: planMysql,
+    stage: (snapshot, place, selection, world) => stageMysql(config, snapshot, place, selection, world),
+    examine: examineMysql,
+    check: checkMysql,
+  };
+}
+
+/** Every database with the bytes that the server gives for its tables. */
+async function estimateMysql(config: MysqlConfig, world: World): Promise<Estimate[]> {
+  const connection = await openConnection(config, world);
+  try {
+    return await withSession(connection, world, async (session) => {
+      const databases = wantedDatabases(await listDatabases(session), config.databases);
+      const rows = await session.query(
+        `SELECT table_schema, SUM(data_length) FROM information_schema.tables
+         WHERE table_schema IN (${quoteTexts(databases)}) GROUP BY table_schema`,
+      );
+      const bytes = new Map(rows.map(([name, sum]) => [name!, Number(sum)]));
+      return databases.map((what) => ({ what, bytes: bytes.get(what) || 0 }));
+    });
+  } finally {
+    connection.close();
+  }
+}
+
+/** The facts can be read, and every database that they name has its part. */
+async function examineMysql(snapshot: SnapshotReader): Promise<void> {
+  const { databases } = await readFacts(snapshot);
+  for (const database of databases) partsOf(snapshot, database);
+}

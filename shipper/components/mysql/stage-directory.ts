@@ -1,0 +1,123 @@
+/** A snapshot as SQL files for a person: names that can do no harm, and a page that says in which order they are loaded. */
+import { createHash, type Hash } from "node:crypto";
+import { join } from "node:path";
+import type { Files } from "../../../core/ports/files.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { World } from "../component.ts";
+import { completionMark } from "./dump-output.ts";
+import type { DatabaseFacts, Facts } from "./facts.ts";
+import { partsOf } from "./select.ts";
+import { quoteName } from "./sql-text.ts";
+
+/** One file of SQL, as it was written. */
+export interface StagedFile {
+  readonly path: string;
+  readonly database?: string;
+  readonly sha256: string;
+}
+
+/**
+ * @param directory exists and is empty.
+ * @throws MailarkError as `SnapshotReader.readPart`; what was written by then stays unfinished, without README.txt.
+ */
+export async function writeSqlFiles(
+  snapshot: SnapshotReader,
+  facts: Facts,
+  databases: readonly DatabaseFacts[],
+  directory: string,
+  { files, progress }: Pick<World, "files" | "progress">,
+): Promise<StagedFile[]> {
+  const written: StagedFile[] = [];
+  const steps: { order: number; line: string }[] = [];
+  for (const database of databases) {
+    for (const { kind, name } of partsOf(snapshot, database)) {
+      const file = fileName(database, kind);
+      progress(`writing ${file}`);
+      const path = join(directory, file);
+      written.push({
+        path,
+        database: database.name,
+        sha256: await write(files, path, snapshot.readPart(snapshot.part(name))),
+      });
+      const order = ["database", "programs", "views", "accounts", "events"].indexOf(kind);
+      steps.push({ order, line: `mariadb --binary-mode --database=NAME < ${file}` });
+    }
+  }
+  if (snapshot.manifest.parts.some(({ name }) => name === "accounts")) {
+    const path = join(directory, "accounts.sql");
+    written.push({ path, sha256: await write(files, path, snapshot.readPart(snapshot.part("accounts"))) });
+    steps.push({ order: 3, line: "mariadb --binary-mode < accounts.sql" });
+  }
+  await write(files, join(directory, "create-databases.sql"), [
+    Buffer.from(databases.map(({ create }) => `${create};\n`).join("")),
+  ]);
+  await write(files, join(directory, "facts.json"), [
+    Buffer.from(`${JSON.stringify({ ...facts, databases }, null, 2)}\n`),
+  ]);
+  const lines = steps.toSorted((a, b) => a.order - b.order).map(({ line }) => `    ${line}`);
+  await write(files, join(directory, "README.txt"), [Buffer.from(readme(snapshot, databases, lines))]);
+  return written;
+}
+
+/** Whether a file is still what was written, and ends as a dump ends. */
+export function isWhole(files: Files, { path, sha256 }: StagedFile): boolean {
+  const hash = createHash("sha256");
+  let end = Buffer.alloc(0);
+  const descriptor = files.openSync(path, "r");
+  try {
+    const chunk = Buffer.allocUnsafe(1024 * 1024);
+    for (let read = files.readSync(descriptor, chunk); read > 0; read = files.readSync(descriptor, chunk)) {
+      hash.update(chunk.subarray(0, read));
+      end = Buffer.concat([end, chunk.subarray(Math.max(0, read - 200), read)]).subarray(-200);
+    }
+  } finally {
+    files.closeSync(descriptor);
+  }
+  return hash.digest("hex") === sha256 && completionMark.test(end.toString("latin1"));
+}
+
+/** The number makes it unique; of the name only what every file system and shell takes as it is. */
+function fileName({ name, part }: DatabaseFacts, kind: string): string {
+  const safe = Buffer.from(name)
+    .toString("latin1")
+    .replace(/[^A-Za-z0-9_-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
+  return `${part.replace("database-", "")}-${safe.slice(0, 150)}.${kind === "database" ? "tables" : kind}.sql`;
+}
+
+async function write(
+  files: Files,
+  path: string,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): Promise<string> {
+  const hash: Hash = createHash("sha256");
+  const descriptor = files.openSync(path, "wx", 0o600);
+  try {
+    for await (const chunk of body) {
+      for (let done = 0; done < chunk.length; ) done += files.writeSync(descriptor, chunk, done, chunk.length - done);
+      hash.update(chunk);
+    }
+    files.fsyncSync(descriptor);
+  } finally {
+    files.closeSync(descriptor);
+  }
+  return hash.digest("hex");
+}
+
+function readme(snapshot: SnapshotReader, databases: readonly DatabaseFacts[], lines: readonly string[]): string {
+  const { hostId, snapshotId, cutAt, server } = snapshot.manifest;
+  const names = databases.map(({ name, part }) => `    ${part.replace("database-", "")}  ${quoteName(name)}`);
+  return `Databases of host ${hostId}, snapshot ${snapshotId}, as of ${cutAt}
+from ${server?.flavour ?? "a server"} ${server?.version ?? ""}
+
+${names.join("\n")}
+
+Load into an empty server, in this order. NAME is the database of the file's number, or another one: no file names its own. Events run as soon
+as they are loaded. accounts.sql holds password hashes: keep it, and all of this, to yourself.
+
+    mariadb --binary-mode < create-databases.sql
+${lines.join("\n")}
+
+A client that ends at line 1 with "Unknown command" is too old for that line, which only makes loading safer: leave it out (tail -n +2).
+facts.json has the rows and the CHECKSUM TABLE … EXTENDED of every table, to compare with afterwards.
+`;
+}
