@@ -74,3 +74,24 @@ export function objection({ removes }) {
     "Use another machine or a container"
   );
 }
+
+/** @type {Record<string, string>} by the package that brings it */
+const units = {
+  "mariadb-server": "mariadb",
+  "postgresql-common": "postgresql",
+  "redis-server": "redis-server",
+  postfix: "postfix",
+  "dovecot-core": "dovecot",
+  opendkim: "opendkim",
+};
+
+/**
+ * The systemd units of servers that come new to the machine, and so must not start at its next boot. A server that was there
+ * before is its owner's business.
+ *
+ * @param {import("./simulation.js").Simulation} simulation
+ * @returns {string[]}
+ */
+export function newUnits({ installs }) {
+  return installs.flatMap((name) => units[name] ?? []);
+}

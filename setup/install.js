@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { createInterface } from "node:readline/promises";
-import { decide, objection } from "./decision.js";
+import { decide, newUnits, objection } from "./decision.js";
 import { hasApt, isInPath, isRoot, packageListsAge, signsOfMailService } from "./machine.js";
 import { missingHere } from "./programs.js";
 import { Refusal, say } from "./say.js";
@@ -15,6 +15,8 @@ const listsTooOld = 24;
  */
 const installation = `
 set -e
+units=$1
+shift
 policy=/usr/sbin/policy-rc.d
 mark='# made by the mailark setup, which removes it again'
 if [ ! -e "$policy" ] || grep -qxF "$mark" "$policy"; then
@@ -26,7 +28,11 @@ fi
 case " $* " in
   *" postfix "*) echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections ;;
 esac
-DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends "$@"
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+apt-get install --yes --no-remove --no-install-recommends "$@"
+if [ -n "$units" ] && command -v systemctl > /dev/null; then
+  systemctl --quiet disable $units || true
+fi
 `;
 
 /**
@@ -67,10 +73,18 @@ export async function ensurePackages(yes) {
 
   say(`would install ${simulation.installs.length} packages: ${simulation.installs.join(" ")}`);
   if (simulation.upgrades.length > 0) say(`would upgrade: ${simulation.upgrades.join(" ")}`);
-  say("no server is started by this, and none is configured");
+  say("no server is started by this, neither now nor at the next boot");
   if (!agreed && !(await ask("Install them? [y/N] "))) throw new Refusal("nothing was installed");
 
-  const [program = "sh", ...args] = [...prefix, "sh", "-c", installation, "install", ...names];
+  const [program = "sh", ...args] = [
+    ...prefix,
+    "sh",
+    "-c",
+    installation,
+    "install",
+    newUnits(simulation).join(" "),
+    ...names,
+  ];
   const installed = spawnSync(program, args, { stdio: ["inherit", 2, "inherit"] });
   if (installed.status !== 0) throw new Refusal("the installation failed: see apt-get's own words above");
   const still = missingHere();

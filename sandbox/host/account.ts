@@ -29,10 +29,19 @@ export function accountFor(name: string): Account {
   return entry ?? { name: "nobody", uid: 65534, gid: 65534 };
 }
 
+function groups(): { readonly name: string; readonly gid: number }[] {
+  return readFileSync("/etc/group", "utf8")
+    .split("\n")
+    .map((line) => line.split(":"))
+    .map(([name = "", , gid]) => ({ name, gid: Number(gid) }));
+}
+
 /** The id of a group of this machine, or `undefined` when it has none of that name. */
 export function groupId(name: string): number | undefined {
-  const line = readFileSync("/etc/group", "utf8")
-    .split("\n")
-    .find((each) => each.startsWith(`${name}:`));
-  return line === undefined ? undefined : Number(line.split(":")[2]);
+  return groups().find((group) => group.name === name)?.gid;
+}
+
+/** The name of a group of this machine, or its number when it has none of that id. */
+export function groupName(gid: number): string {
+  return groups().find((group) => group.gid === gid)?.name ?? String(gid);
 }

@@ -61,9 +61,10 @@ export class Daemon {
     this.#child = child;
     const { pid } = child;
     if (pid !== undefined) place.watcher.guard(pid);
-    child.once("exit", () => {
+    const forget = () => {
       if (this.#child === child) this.#child = undefined;
-    });
+    };
+    child.once("exit", forget).once("error", forget);
     const deadline = Date.now() + 30_000;
     for (let wait = 5; !(await this.#plan.ready()); wait = Math.min(wait * 1.3, 50)) {
       signal?.throwIfAborted();

@@ -1,6 +1,6 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
-import { accountFor, isRoot } from "./account.ts";
+import { accountFor, groupName, isRoot } from "./account.ts";
 import { answers, Daemon } from "./daemon.ts";
 import { hashPassword, mailboxPassword } from "./mailbox-password.ts";
 import type { Mariadb } from "./mariadb.ts";
@@ -62,7 +62,7 @@ ssl = no
 disable_plaintext_auth = no
 auth_failure_delay = 0 secs
 default_internal_user = ${accountFor("dovecot").name}
-default_internal_group = ${groupOf("dovecot")}
+default_internal_group = ${groupName(accountFor("dovecot").gid)}
 default_login_user = ${accountFor("dovenull").name}
 mail_location = maildir:~/Maildir
 first_valid_uid = ${mailOwner.uid}
@@ -178,8 +178,4 @@ userdb {
   driver = sql
   args = ${sql}
 }`;
-}
-
-function groupOf(user: string): string {
-  return isRoot ? user : String(process.getgid!());
 }

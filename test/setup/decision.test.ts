@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decide, objection } from "../../setup/decision.js";
+import { decide, newUnits, objection } from "../../setup/decision.js";
 
 const situation = {
   missing: [
@@ -51,4 +51,13 @@ test("an installation that removes a package is refused by its name", () => {
     "exim4-daemon-light",
   );
   expect(objection({ installs: ["a"], upgrades: ["b"], removes: [] })).toBeUndefined();
+});
+
+test("only servers that are new to the machine are kept from starting at boot", () => {
+  const simulation = {
+    installs: ["dovecot-core", "dovecot-imapd", "jq"],
+    upgrades: ["postgresql-common"],
+    removes: [],
+  };
+  expect(newUnits(simulation)).toEqual(["dovecot"]);
 });
