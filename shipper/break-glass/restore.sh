@@ -15,7 +15,8 @@ for sealed in "$store/keyring/$host"/*/*.age; do # a key that does not open is m
 done
 segment() { # OWNER PACK OFFSET BYTES: its plain bytes
   tail -c "+$(($3 + 1))" "$base/$2.pack" | head -c "$4" > "$work/sealed"
-  age -d -i "$work/keys/$1" "$work/sealed" > "$work/frame" && zstd -dcq "$work/frame" || die "$base/$2.pack is damaged at byte $3"
+  age -d -i "$work/keys/$1" "$work/sealed" > "$work/frame" || die "no key opens $base/$2.pack at byte $3, or it is damaged"
+  zstd -dcq "$work/frame" || die "$base/$2.pack is damaged at byte $3"
 }
 part() { # NAME FILE
   jq -r --arg name "$1" '.parts[] | select(.name == $name) | .extents[] | .pack as $pack | foreach .segments[] as $bytes
@@ -52,7 +53,8 @@ for chain in "$work/chains"/*; do
   awk -F '\t' -v list="$work/list" -f "$work/replay.awk" "$work/index" > "$work/plan" || die "an index of $owner is unsafe"
   while read -r pack offset bytes n; do segment "$owner" "$pack" "$offset" "$bytes" >> "$work/got/$n.tar"; done < "$work/list"
   for tar in "$work/got"/*.tar; do [ ! -e "$tar" ] || { tar -xf "$tar" -C "$work/got"; rm "$tar"; }; done
-  (cd "$work/got"; ls | sed 's/.*/&  &/') > "$work/sums"; [ ! -s "$work/sums" ] || (cd "$work/got"; sha256sum -c --quiet "$work/sums") || die "$owner is damaged"
+  (cd "$work/got" && ls | sed 's/.*/&  &/' > "$work/sums" && { [ ! -s "$work/sums" ] || sha256sum -c --quiet "$work/sums"; }) ||
+    die "a content of $owner is damaged"
   (cd "$target" && got=$work/got sh "$work/plan") || die "a mailbox of $owner could not be written"
   echo "$owner: $(grep -c '^cp ' "$work/plan") files"
 done
