@@ -1,0 +1,204 @@
+import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
+import { enrolmentKey } from "../../core/keys.ts";
+import { type ComponentOutcome, backup as run } from "../backup.ts";
+import type { Component, Estimate } from "../components/component.ts";
+import { configuredNames, stateDirectory } from "../composition.ts";
+import { type Config, readConfig, readSigner } from "../config.ts";
+import { sealingKeys } from "../sealing-keys.ts";
+import { errorDocument, errorText } from "../terminal/error-text.ts";
+import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
+import { table } from "../terminal/table.ts";
+import { componentsNamed } from "./arguments.ts";
+import { type CommandContext, type Outcome, worldOf } from "./command.ts";
+import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { reachable } from "./source.ts";
+
+export interface BackupOptions {
+  readonly components: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+/** Captures the components of this host, all or those that are named, or says what it would read. */
+export async function backup(context: CommandContext, options: BackupOptions): Promise<Outcome> {
+  const { composition, reporter, signal } = context;
+  const config = readConfig(composition.files, context.configPath);
+  const components = wanted(context, config, options.components);
+  if (options.dryRun) return estimate(context, config, components);
+
+  const { files, clock } = composition;
+  const signer = readSigner(files, config);
+  const store = reachable(composition.openStore(config.store), config.store);
+  if ((await store.head(enrolmentKey(config.host.id, signer.keyId), { signal })) === undefined) throw strange(config);
+  const keys = sealingKeys({
+    store,
+    files,
+    clock,
+    signal,
+    stateDirectory: stateDirectory(config),
+    hostId: config.host.id,
+    recoveryRecipient: config.recovery,
+    drillRecipient: config.drill,
+  });
+  const destination = {
+    store,
+    hostId: config.host.id,
+    signer,
+    keys,
+    breakGlass: composition.breakGlass(),
+    level: config.compressionLevel,
+  };
+  const measured = new Map<string, { plain: number; stored: number }>();
+  try {
+    const { runId, outcomes, exitCode } = await run(components, destination, worldOf(context), {
+      began: ({ name }) => {
+        measured.set(name, { plain: 0, stored: 0 });
+        reporter.begin(name);
+      },
+      sealed: ({ name }, { plain, stored }) => {
+        const sum = measured.get(name)!;
+        sum.plain += plain;
+        sum.stored += stored;
+        reporter.advance(plain);
+      },
+      ended: reporter.end,
+    });
+    return report(config, runId, outcomes, exitCode, measured);
+  } finally {
+    reporter.end();
+  }
+}
+
+function wanted({ composition }: CommandContext, config: Config, words: readonly string[]): Component[] {
+  const configured = configuredNames(config);
+  return componentsNamed(words, configured).map((name) => {
+    if (configured.includes(name)) return composition.component(name, config.components);
+    throw new MailarkError("COMPONENT_UNKNOWN", `${name} is not configured on this host`, {
+      hint: `add it below components in ${config.path}; there are ${configured.join(", ")}`,
+    });
+  });
+}
+
+/** An empty directory under a mount point looks like a store that lost everything; writing there would fill the wrong disk. */
+const strange = (config: Config) =>
+  new MailarkError("STORE_UNREACHABLE", "the store does not know this host", {
+    detail: config.store,
+    hint: "mount the disk that the store is on; for a store that is new, run `mailark enrol` first",
+  });
+
+type Measured = ReadonlyMap<string, { readonly plain: number; readonly stored: number }>;
+
+function report(
+  config: Config,
+  runId: string,
+  outcomes: readonly ComponentOutcome[],
+  exitCode: number,
+  measured: Measured,
+): Outcome {
+  const columns = [
+    { title: "COMPONENT" },
+    { title: "OUTCOME" },
+    { title: "SNAPSHOT" },
+    { title: "READ", right: true },
+    { title: "STORED", right: true },
+    { title: "RATIO", right: true },
+    { title: "TIME", right: true },
+    { title: "CONTENT" },
+  ];
+  const rows = outcomes.map(({ component, manifest, startedAt, finishedAt }) => {
+    const plain = measured.get(component)?.plain ?? 0;
+    const stored = manifest ? storedBytes(manifest) : 0;
+    const time = durationText(finishedAt - startedAt);
+    return manifest
+      ? [
+          component,
+          manifest.completeness,
+          manifest.snapshotId,
+          sizeText(plain),
+          sizeText(stored),
+          ratioText(plain, stored),
+          time,
+          contentsText(manifest),
+        ]
+      : [component, "failed", "none", sizeText(plain), "", "", time, ""];
+  });
+  const notes = outcomes.flatMap(({ component, manifest, error }) => {
+    if (error) return [`\n${component}: ${errorText(error)}`];
+    const warnings = warningsText(manifest);
+    return warnings === "" ? [] : [`\n${component}: ${warnings}\n`];
+  });
+  const stored = outcomes.some(({ manifest }) => manifest);
+  const next = stored ? `\nStored at ${config.store}; check it with: mailark verify\n` : "\nNothing was stored.\n";
+  return {
+    exitCode,
+    text: table(columns, rows) + notes.join("") + next,
+    document: {
+      command: "backup",
+      hostId: config.host.id,
+      store: config.store,
+      runId,
+      exitCode,
+      components: outcomes.map(({ component, manifest, error, startedAt, finishedAt }) => ({
+        component,
+        outcome: manifest?.completeness ?? "failed",
+        snapshotId: manifest?.snapshotId,
+        startedAt: new Date(startedAt).toISOString(),
+        finishedAt: new Date(finishedAt).toISOString(),
+        bytesRead: measured.get(component)?.plain ?? 0,
+        bytesStored: manifest ? storedBytes(manifest) : 0,
+        facts: manifest?.facts,
+        warnings: manifest?.warnings,
+        error: error && errorDocument(error),
+      })),
+    },
+  };
+}
+
+async function estimate(context: CommandContext, config: Config, components: readonly Component[]): Promise<Outcome> {
+  const { reporter, signal } = context;
+  const estimates: { component: string; items: readonly Estimate[]; error?: MailarkError }[] = [];
+  for (const component of components) {
+    signal.throwIfAborted();
+    reporter.begin(component.name);
+    try {
+      estimates.push({ component: component.name, items: await component.estimate(worldOf(context)) });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      estimates.push({ component: component.name, items: [], error: asMailarkError(thrown) });
+    } finally {
+      reporter.end();
+    }
+  }
+  const rows = estimates.flatMap(({ component, items }) => [
+    ...items.map(({ what, bytes }) => [component, sizeText(bytes), what]),
+    [component, sizeText(sum(items)), "in all"],
+  ]);
+  const failed = estimates.flatMap(({ component, error }) => (error ? [{ component, error }] : []));
+  const columns = [{ title: "COMPONENT" }, { title: "SIZE", right: true }, { title: "WHAT" }];
+  const exitCode =
+    failed.length === 0
+      ? exitCodes.ok
+      : failed.length < estimates.length
+        ? exitCodes.partial
+        : failed[0]!.error.exitCode;
+  return {
+    exitCode,
+    text:
+      table(columns, rows) +
+      failed.map(({ component, error }) => `\n${component}: ${errorText(error)}`).join("") +
+      "\nNothing was stored: this was a dry run.\n",
+    document: {
+      command: "backup",
+      dryRun: true,
+      hostId: config.host.id,
+      exitCode,
+      components: estimates.map(({ component, items, error }) => ({
+        component,
+        bytes: sum(items),
+        items,
+        error: error && errorDocument(error),
+      })),
+    },
+  };
+}
+
+const sum = (items: readonly Estimate[]) => items.reduce((total, { bytes }) => total + bytes, 0);

@@ -1,0 +1,240 @@
+import { dirname, resolve } from "node:path";
+import { findSnapshot } from "../../core/catalog.ts";
+import { exitCodes, MailarkError } from "../../core/errors.ts";
+import type { ComponentName } from "../../core/keys.ts";
+import type { Manifest } from "../../core/manifest.ts";
+import type { Files } from "../../core/ports/files.ts";
+import { SnapshotReader } from "../../core/snapshot-reader.ts";
+import type { ObjectReader } from "../../core/stores/store.ts";
+import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
+import { restore as bringBack } from "../restore/restore.ts";
+import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
+import { facts, table } from "../terminal/table.ts";
+import { componentNamed, momentOf } from "./arguments.ts";
+import { type CommandContext, type Outcome, worldOf } from "./command.ts";
+import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { openKeyring, readIdentities } from "./identity.ts";
+import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
+
+export interface RestoreOptions extends SourceOptions {
+  readonly component: string;
+  /** `latest`, an id, or a time. */
+  readonly at?: string;
+  /** A directory that is absent or empty. */
+  readonly to?: string;
+  /** The service that the configuration names, which must be empty. */
+  readonly intoService?: boolean;
+  readonly identity?: string;
+  readonly mailbox?: readonly string[];
+  readonly database?: readonly string[];
+  readonly dryRun?: boolean;
+}
+
+/** Everything that is known before anything is touched. */
+interface Plan {
+  readonly source: Source;
+  readonly component: Component;
+  readonly manifest: Manifest;
+  readonly snapshot: SnapshotReader;
+  readonly place: Place;
+  readonly selection: Selection;
+  readonly items: readonly PlannedItem[];
+  readonly freeBytes: number | undefined;
+}
+
+/** Brings a snapshot back beside everything live and judges it, or says what it would bring back. */
+export async function restore(context: CommandContext, options: RestoreOptions): Promise<Outcome> {
+  const plan = await prepare(context, options);
+  if (options.dryRun) return reportPlan(plan);
+  const { reporter, composition, signal } = context;
+  const { component, manifest, snapshot, place, selection, items, freeBytes } = plan;
+  const needed = sum(items);
+  if (freeBytes !== undefined && freeBytes < needed) {
+    throw new MailarkError(
+      "FILE_FAILED",
+      `the target has ${sizeText(freeBytes)} free, and the restore needs ${sizeText(needed)}`,
+      {
+        hint: "free space, restore to another disk with --to, or bring back a part with --mailbox or --database",
+      },
+    );
+  }
+  signal.throwIfAborted();
+  const startedAt = composition.clock.now();
+  const narrowed = selection.mailboxes !== undefined || selection.databases !== undefined;
+  reporter.begin(`restoring ${manifest.component}`, narrowed ? undefined : storedBytes(manifest));
+  try {
+    const { checks, failed } = await bringBack(component, snapshot, place, selection, worldOf(context));
+    return reportChecks(plan, checks, failed, composition.clock.now() - startedAt);
+  } finally {
+    reporter.end();
+  }
+}
+
+async function prepare(context: CommandContext, options: RestoreOptions): Promise<Plan> {
+  const { composition, reporter, signal } = context;
+  const name = componentNamed(options.component);
+  const moment = momentOf(options.at ?? "latest");
+  const place = placeOf(context, options);
+  const selection = selectionOf(name, options);
+  const identities = await readIdentities(context, options.identity);
+  const source = await openSource(context, options);
+  warnUnlessPinned(context, source);
+  const configured = source.config?.components[name as "mail" | "mysql"] !== undefined;
+  if (place.kind === "service" && !configured) {
+    throw new MailarkError("CONFIG_MISSING", `no configuration says where the ${name} service is`, {
+      hint: `restore into a directory with --to DIR, or write ${context.configPath} with ${name} below components`,
+    });
+  }
+  const component = composition.component(name, source.config?.components);
+  const { manifest, passedOver } = await findSnapshot(source.reader, source.hostId, name, moment, source.trusted);
+  for (const { address, error } of passedOver) {
+    reporter.warn(
+      `snapshot ${address.snapshotId} was passed over: ${error?.message}`,
+      `an older one is taken: ${manifest.snapshotId}`,
+    );
+  }
+  if (manifest.completeness === "partial") {
+    reporter.warn("this snapshot is partial: not all of the component could be captured", warningsText(manifest));
+  }
+  if (place.kind === "directory") refuseUnlessEmpty(composition.files, place.path);
+  const keyring = await openKeyring(source.reader, manifest, identities);
+  reporter.begin("planning");
+  try {
+    const items = await component.plan(new SnapshotReader(manifest, source.reader, keyring, signal), selection);
+    const reader = new SnapshotReader(manifest, counted(source.reader, reporter.advance), keyring, signal);
+    const freeBytes = place.kind === "directory" ? freeSpace(composition.files, place.path) : undefined;
+    return { source, component, manifest, snapshot: reader, place, selection, items, freeBytes };
+  } finally {
+    reporter.end();
+  }
+}
+
+function placeOf({ cwd }: CommandContext, { to, intoService }: RestoreOptions): Place {
+  if ((to === undefined) === !intoService) {
+    throw new MailarkError(
+      "ARGUMENT_INVALID",
+      to === undefined ? "where to restore to is not said" : "two places to restore to",
+      {
+        hint: "give --to DIR (an empty or a new directory) or --into-service, and not both",
+      },
+    );
+  }
+  if (to === undefined) return { kind: "service" };
+  if (to !== "") return { kind: "directory", path: resolve(cwd, to) };
+  throw new MailarkError("ARGUMENT_INVALID", "--to names no directory", { hint: "give an empty or a new directory" });
+}
+
+function selectionOf(name: ComponentName, { mailbox, database }: RestoreOptions): Selection {
+  const wrong =
+    mailbox && name !== "mail"
+      ? "--mailbox"
+      : database && name !== "mysql" && name !== "postgres"
+        ? "--database"
+        : undefined;
+  if (wrong === undefined) return { ...(mailbox && { mailboxes: mailbox }), ...(database && { databases: database }) };
+  throw new MailarkError("ARGUMENT_INVALID", `${wrong} does not go with ${name}`, {
+    hint: "--mailbox goes with mail, --database with a database",
+  });
+}
+
+/** Told before the store is read for long; staging looks again. */
+function refuseUnlessEmpty(files: Files, path: string): void {
+  const status = files.statSync(path, { throwIfNoEntry: false });
+  if (status === undefined || (status.isDirectory() && files.readdirSync(path).length === 0)) return;
+  const what = status.isDirectory() ? "holds something already" : "is not a directory";
+  throw new MailarkError("TARGET_NOT_EMPTY", `the target ${what}`, {
+    detail: path,
+    hint: "give an empty or a new directory: mailark never restores over anything",
+  });
+}
+
+/** Of the file system that a path is on, or will be. */
+function freeSpace(files: Files, path: string): number {
+  for (let place = path; ; place = dirname(place)) {
+    if (files.statSync(place, { throwIfNoEntry: false }) === undefined && place !== "/") continue;
+    const { bavail, bsize } = files.statfsSync(place);
+    return bavail * bsize;
+  }
+}
+
+function counted(reader: ObjectReader, read: (bytes: number) => void): ObjectReader {
+  return {
+    async *get(key, options) {
+      for await (const chunk of reader.get(key, options)) {
+        read(chunk.length);
+        yield chunk;
+      }
+    },
+    head: (key, options) => reader.head(key, options),
+    list: (prefix, options) => reader.list(prefix, options),
+  };
+}
+
+function whereText({ place, manifest }: Plan): string {
+  return place.kind === "directory" ? place.path : `the ${manifest.component} service of this machine`;
+}
+
+function headOf(plan: Plan): string {
+  const { source, manifest, items, freeBytes } = plan;
+  return facts([
+    ["from", `${source.url}, host ${source.hostId}`],
+    [
+      "snapshot",
+      `${manifest.snapshotId}, ${manifest.completeness}, of ${timeText(manifest.cutAt)}: ${contentsText(manifest)}`,
+    ],
+    ["to", whereText(plan)],
+    ["size", `${sizeText(sum(items))}${freeBytes === undefined ? "" : `; ${sizeText(freeBytes)} are free there`}`],
+  ]);
+}
+
+function documentOf({ source, manifest, place, items, freeBytes }: Plan): object {
+  const { component, snapshotId, cutAt, completeness } = manifest;
+  const to = place.kind === "directory" ? place.path : "service";
+  return {
+    command: "restore",
+    hostId: source.hostId,
+    store: source.url,
+    pinned: source.pinned,
+    component,
+    snapshotId,
+    cutAt,
+    completeness,
+    to,
+    bytes: sum(items),
+    freeBytes,
+    items,
+  };
+}
+
+function reportPlan(plan: Plan): Outcome {
+  const { items, freeBytes } = plan;
+  const fits = freeBytes === undefined || freeBytes >= sum(items);
+  const columns = [{ title: "SIZE", right: true }, { title: "CONTENT" }];
+  const rows = items.map(({ what, bytes }) => [sizeText(bytes), what]);
+  const end = fits
+    ? "Nothing was written: this was a dry run. Run it again without --dry-run to restore.\n"
+    : "It does not fit: give another place with --to. Nothing was written.\n";
+  const exitCode = fits ? exitCodes.ok : exitCodes.failed;
+  return {
+    exitCode,
+    text: `${headOf(plan)}\n${table(columns, rows)}\n${end}`,
+    document: { ...documentOf(plan), dryRun: true, exitCode },
+  };
+}
+
+function reportChecks(plan: Plan, checks: readonly Check[], failed: boolean, milliseconds: number): Outcome {
+  const columns = [{ title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }];
+  const rows = checks.map(({ name, outcome, detail }) => [name, outcome === "failed" ? "FAILED" : outcome, detail]);
+  const unproven = checks.filter(({ outcome }) => outcome === "unproven").length;
+  const end = failed
+    ? "Something is not as it was captured. What was restored is left in place: look at it, and try an older snapshot with --at.\n"
+    : `Restored to ${whereText(plan)} in ${durationText(milliseconds)}.${unproven > 0 ? ` ${countOf(unproven, "check")} could not be made here.` : ""}\n`;
+  const exitCode = failed ? exitCodes.verification : exitCodes.ok;
+  return {
+    exitCode,
+    text: `${headOf(plan)}\n${table(columns, rows)}\n${end}`,
+    document: { ...documentOf(plan), exitCode, failed, milliseconds, checks },
+  };
+}
+
+const sum = (items: readonly PlannedItem[]) => items.reduce((total, { bytes }) => total + bytes, 0);

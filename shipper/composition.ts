@@ -1,0 +1,94 @@
+/**
+ * The composition root of the host program: the one place where ports meet the machine, and names meet what bears them.
+ */
+import { createHash } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import type { BreakGlass } from "../core/break-glass.ts";
+import { MailarkError } from "../core/errors.ts";
+import { type ComponentName, componentNames } from "../core/keys.ts";
+import { type Clock, systemClock } from "../core/ports/clock.ts";
+import { type Files, nodeFiles } from "../core/ports/files.ts";
+import { fileStore } from "../core/stores/file.ts";
+import type { ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import type { Component } from "./components/component.ts";
+import { mailComponent } from "./components/mail/component.ts";
+import { mailConfig } from "./components/mail/config.ts";
+import { mysqlComponent } from "./components/mysql/component.ts";
+import { mysqlConfigSchema } from "./components/mysql/config.ts";
+import { type ComponentConfigs, type Config, stateDirectoryOf } from "./config.ts";
+import { nodeProcesses, type Processes } from "./processes.ts";
+import { readText } from "./state-files.ts";
+import { directoryOf } from "./store-url.ts";
+
+/** The ways to the machine. */
+export interface Ports {
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly clock: Clock;
+}
+
+/** What commands are made of. */
+export interface Composition extends Ports {
+  /** A store by its URL. Throws `ARGUMENT_INVALID` for a URL of no known kind. */
+  openStore(url: string): Store;
+  /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
+  component(name: ComponentName, configs?: ComponentConfigs): Component;
+  /** Read from this program's own package. */
+  breakGlass(): BreakGlass;
+}
+
+export interface Store extends ObjectReader, ObjectWriter {
+  /** Whether the place is there at all: a disk that is not mounted is not an empty store. */
+  exists(): boolean;
+}
+
+/** The real ones; a test replaces single ports. */
+export const machine: Ports = { files: nodeFiles, processes: nodeProcesses, clock: systemClock };
+
+/** Builds everything on these ports. */
+export function compose(ports: Ports): Composition {
+  const { files, clock } = ports;
+  return {
+    ...ports,
+
+    openStore(url) {
+      const directory = directoryOf(url);
+      const isThere = () => files.statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false;
+      return { ...fileStore(directory, { files, clock }), exists: isThere };
+    },
+
+    component(name, configs) {
+      const make = factories[name];
+      if (make !== undefined) return make(configs);
+      throw new MailarkError("COMPONENT_UNKNOWN", `this version can not capture or restore ${name} yet`, {
+        hint: `it knows ${Object.keys(factories).join(", ")}`,
+      });
+    },
+
+    breakGlass: () => ({
+      "restore.sh": ownFile(files, "./break-glass/restore.sh"),
+      "format.md": ownFile(files, "../docs/format.md"),
+    }),
+  };
+}
+
+const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
+  mail: (configs) => mailComponent(configs?.mail ?? mailConfig.parse({ root: "/var/vmail" })),
+  mysql: (configs) => mysqlComponent(configs?.mysql ?? mysqlConfigSchema.parse({})),
+};
+
+/** Names of the components that a configuration has, in the order of capture. */
+export const configuredNames = ({ components }: Config): ComponentName[] =>
+  componentNames.filter((name) => components[name as keyof ComponentConfigs] !== undefined);
+
+/** Where a configuration's state of its store is. */
+export function stateDirectory(config: Config): string {
+  const url = config.store.replace(/\/+$/, "");
+  return stateDirectoryOf(config, createHash("sha256").update(url).digest("hex"));
+}
+
+function ownFile(files: Files, path: string): Buffer {
+  const text = readText(files, fileURLToPath(new URL(path, import.meta.url)));
+  if (text !== undefined) return Buffer.from(text);
+  throw new MailarkError("INTERNAL", `this installation of mailark lacks ${path}`, { hint: "install it again" });
+}

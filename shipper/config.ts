@@ -1,0 +1,124 @@
+/**
+ * The configuration file of a host: one YAML document, read whole and strictly, so that a mistake is told before anything is done.
+ */
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { keyIdOf } from "../core/age/age.ts";
+import { MailarkError } from "../core/errors.ts";
+import { patterns } from "../core/keys.ts";
+import type { Files } from "../core/ports/files.ts";
+import { type Signer, signerOf } from "../core/signed-document.ts";
+import { mailConfig } from "./components/mail/config.ts";
+import { mysqlConfigSchema } from "./components/mysql/config.ts";
+import { parseYaml } from "./config-text.ts";
+import { readText } from "./state-files.ts";
+import { directoryOf } from "./store-url.ts";
+
+/** Where a host's configuration is, unless `--config` or `MAILARK_CONFIG` say otherwise. */
+export const defaultConfigPath = "/etc/mailark/config.yaml";
+export const defaultStateDirectory = "/var/lib/mailark";
+
+const absolutePath = z.string().startsWith("/", "must be an absolute path");
+const recipient = z.string().superRefine((text, context) => explain(context, () => keyIdOf(text)));
+
+/** In the file, names are written with hyphens: `signing-key` is `signingKey` here. */
+export const configSchema = z.strictObject({
+  version: z.literal(1),
+  host: z.strictObject({
+    /** Storage identity: made by `init`, never changed. */
+    id: z.string().regex(patterns.hostId, "must be 2 to 128 of A-Z a-z 0-9 . _ : - and start with a letter or digit"),
+    /** For people. */
+    name: z.string().min(1, "must not be empty"),
+  }),
+  /** URL of the store that is written to. */
+  store: z.string().superRefine((url, context) => explain(context, () => directoryOf(url))),
+  /** Public halves: whom keys are sealed to. */
+  recovery: recipient,
+  drill: recipient.optional(),
+  /** PKCS #8 PEM of the key that manifests are signed with; relative to the configuration file. */
+  signingKey: z.string().min(1).default("signing.pem"),
+  /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
+  state: absolutePath.default(defaultStateDirectory),
+  /** Zstandard's level. */
+  compressionLevel: z.int().min(1).max(19).default(3),
+  components: z
+    .strictObject({ mail: mailConfig.optional(), mysql: mysqlConfigSchema.optional() })
+    .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
+});
+
+export interface Config extends z.infer<typeof configSchema> {
+  /** Absolute path of the file that it was read from. */
+  readonly path: string;
+}
+
+/** A section of `components`, by its name. */
+export type ComponentConfigs = Config["components"];
+
+/**
+ * Reads a configuration file.
+ *
+ * @throws MailarkError `CONFIG_MISSING`; `CONFIG_INVALID` naming every mistake with line, column, key, value and fix.
+ */
+export function readConfig(files: Files, path: string): Config {
+  const text = readText(files, path);
+  if (text === undefined) {
+    throw new MailarkError("CONFIG_MISSING", "there is no configuration file", {
+      detail: path,
+      hint: "`mailark init` writes one; to read a store without one, name it with --store file:///DIR",
+    });
+  }
+  const { mode } = files.statSync(path);
+  if (mode & 0o022) {
+    throw new MailarkError("CONFIG_INVALID", "the configuration can be changed by other users", {
+      detail: `${path} has mode ${octal(mode)}`,
+      hint: `chmod 600 ${path}`,
+    });
+  }
+  const config = { ...parseYaml(text, path, configSchema), path };
+  const { passwordFile } = config.components.mysql ?? {};
+  if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
+  return config;
+}
+
+/**
+ * The key that this host signs with.
+ *
+ * @throws MailarkError `CONFIG_INVALID` when others may read it, or there is none; `KEY_INVALID` when it is not one.
+ */
+export function readSigner(files: Files, config: Config): Signer {
+  const path = resolve(dirname(config.path), config.signingKey);
+  refuseUnlessPrivate(files, path, "the signing key");
+  const pem = readText(files, path);
+  if (pem !== undefined) return signerOf(pem);
+  throw new MailarkError("CONFIG_INVALID", "the signing key that the configuration names does not exist", {
+    detail: path,
+    hint: "put it back from the host's configuration; without it, move the configuration away and run `mailark init`",
+  });
+}
+
+/** Where the state of one store is: stores do not share it. */
+export const stateDirectoryOf = (config: Config, sha256OfStore: string): string =>
+  join(config.state, sha256OfStore.slice(0, 16));
+
+/** @throws MailarkError `CONFIG_INVALID` when a file that is there can be read by others. */
+export function refuseUnlessPrivate(files: Files, path: string, what: string): void {
+  const mode = files.statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+  if ((mode & 0o077) === 0) return;
+  throw new MailarkError("CONFIG_INVALID", `${what} can be read by other users`, {
+    detail: `${path} has mode ${octal(mode)}`,
+    hint: `chmod 600 ${path}; whoever read it before can still use what it holds`,
+  });
+}
+
+/** Turns what a check of ours throws into an issue, with its advice. */
+function explain(context: z.core.$RefinementCtx<string>, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof MailarkError)) throw error;
+    const message = error.hint ?? error.message;
+    context.addIssue({ code: "custom", message });
+  }
+}
+
+const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");

@@ -1,0 +1,39 @@
+import { MailarkError } from "../core/errors.ts";
+import { enrolmentKey } from "../core/keys.ts";
+import type { Enrolment } from "../core/manifest.ts";
+import { type Signer, signDocument } from "../core/signed-document.ts";
+import type { ObjectWriter } from "../core/stores/store.ts";
+
+/** A host, as it introduces itself to a store. */
+export interface Introduction extends Pick<Enrolment, "hostId" | "name" | "createdAt" | "recoveryRecipient"> {
+  readonly drillRecipient?: string | undefined;
+}
+
+/**
+ * Introduces a host to a store (docs/format.md §7).
+ *
+ * @returns whether it was new there; an introduction is never replaced.
+ */
+export async function enrol(
+  store: ObjectWriter,
+  signer: Signer,
+  { hostId, name, createdAt, recoveryRecipient, drillRecipient }: Introduction,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const enrolment: Enrolment = {
+    format: "mailark-enrolment/1",
+    hostId,
+    createdAt,
+    name,
+    signingKey: signer.publicKey,
+    recoveryRecipient,
+    ...(drillRecipient !== undefined && { drillRecipient }),
+  };
+  try {
+    await store.put(enrolmentKey(hostId, signer.keyId), [signDocument(enrolment, signer)], { signal });
+    return true;
+  } catch (error) {
+    if (error instanceof MailarkError && error.code === "OBJECT_EXISTS") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,50 @@
+#!/usr/bin/env node
+/** The process: its signals, its standard streams, its exit status. Everything else is {@link run}. */
+import { setPriority } from "node:os";
+import { text } from "node:stream/consumers";
+import { MailarkError } from "../core/errors.ts";
+import { compose, machine } from "./composition.ts";
+import { run } from "./program.ts";
+import type { Output } from "./terminal/reporter.ts";
+
+/** Below the mail server's, for all that this process starts as well. */
+const backgroundPriority = 10;
+
+const interruption = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(signal, () => {
+    // The second time, whoever asks does not want to wait for a tidy end; the store holds whole snapshots either way.
+    if (interruption.signal.aborted) process.exit(130);
+    interruption.abort(
+      new MailarkError("INTERRUPTED", `interrupted by ${signal}`, {
+        hint: "run the same command again: nothing needs cleaning up",
+      }),
+    );
+  });
+}
+if (process.argv.includes("backup")) setPriority(backgroundPriority);
+
+process.exitCode = await run(process.argv.slice(2), {
+  composition: compose(machine),
+  stdout: outputOf(process.stdout),
+  stderr: outputOf(process.stderr),
+  readStdin: () => text(process.stdin),
+  env: process.env,
+  cwd: process.cwd(),
+  signal: interruption.signal,
+});
+
+function outputOf(stream: NodeJS.WriteStream): Output {
+  // Each write has its own answer; without a listener the first failure would end the process.
+  stream.on("error", () => {});
+  return {
+    get isTTY() {
+      return stream.isTTY === true;
+    },
+    get columns() {
+      return stream.columns;
+    },
+    write: (chunk) =>
+      new Promise((resolve, reject) => stream.write(chunk, (error) => (error ? reject(error) : resolve()))),
+  };
+}

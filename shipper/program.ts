@@ -1,0 +1,215 @@
+/**
+ * The command line: words into options, outcomes into text or JSON, errors into exit statuses.
+ */
+import { resolve } from "node:path";
+import { Command, CommanderError } from "commander";
+import { asMailarkError, exitCodes, MailarkError } from "../core/errors.ts";
+import { backup } from "./commands/backup.ts";
+import type { CommandContext, Context, Outcome } from "./commands/command.ts";
+import { enrol } from "./commands/enrol.ts";
+import { init } from "./commands/init.ts";
+import { list } from "./commands/list.ts";
+import { restore } from "./commands/restore.ts";
+import { show } from "./commands/show.ts";
+import { verify } from "./commands/verify.ts";
+import { defaultConfigPath } from "./config.ts";
+import { errorDocument, errorText } from "./terminal/error-text.ts";
+import { reporterOf } from "./terminal/reporter.ts";
+import { version } from "./version.ts";
+
+interface Globals {
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** Runs one command line, the words after the program's name, and returns its exit status. Never throws. */
+export async function run(words: readonly string[], context: Context): Promise<number> {
+  const flags = { json: words.includes("--json"), debug: words.includes("--debug") };
+  let outcome: Outcome | undefined;
+  let help = "";
+  const program = commandLine(
+    context,
+    (text) => {
+      help += text;
+    },
+    async (work) => {
+      outcome = await work;
+    },
+  );
+  try {
+    await program.parseAsync([...words], { from: "user" });
+    if (outcome === undefined) throw new MailarkError("INTERNAL", "the command has no outcome");
+    await tell(context, flags.json, outcome);
+    return outcome.exitCode;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError && thrown.exitCode === 0) {
+      await context.stdout.write(help);
+      return exitCodes.ok;
+    }
+    const error = thrown instanceof CommanderError ? usageError(thrown, words) : asMailarkError(thrown);
+    return tellError(context, error, flags);
+  }
+}
+
+type Perform = (work: Promise<Outcome>) => Promise<void>;
+
+function commandLine(context: Context, print: (text: string) => void, perform: Perform): Command {
+  const program = new Command("mailark")
+    .description("Backup and disaster recovery for self-hosted mail servers.")
+    .version(version, "--version", "print the version")
+    .helpOption("--help", "print this help")
+    .helpCommand(false)
+    .option("--config <file>", `configuration file (default: ${defaultConfigPath}, or MAILARK_CONFIG)`)
+    .option("--json", "print one JSON document; progress and warnings are JSON lines on standard error")
+    .option("--debug", "print where an error came from")
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => context.stdout.columns ?? 80 })
+    .addHelpText("after", `\nFirst steps:\n  mailark init\n  mailark backup\n  mailark verify\n${exitStatuses}`);
+
+  const verb = (usage: string, description: string, example: string) =>
+    program
+      .command(usage)
+      .description(description)
+      .helpOption("--help", "print this help")
+      .addHelpText("after", `\nExample:\n  ${example}\n\nGlobal options: --config FILE, --json, --debug`);
+  const within = (command: Command) => contextOf(context, command.optsWithGlobals());
+  const fromStore = (command: Command) =>
+    command
+      .option("--store <url>", "read this store, file:///DIR, instead of the configured one")
+      .option("--host <id>", "a host of the store; needed only where there are several")
+      .option("--fingerprint <hex>", "believe only the signing key on the recovery sheet; may be repeated", append);
+
+  verb(
+    "init",
+    "look at this host, write a configuration and print the recovery sheet",
+    "mailark init --store file:///mnt/backup/mailark",
+  )
+    .option("--store <url>", "where backups go (default: file:///var/backups/mailark)")
+    .option("--mail-root <dir>", "directory that all mailboxes are below")
+    .option("--mysql-socket <file>", "socket of the MariaDB or MySQL server")
+    .option("--mysql-defaults-file <file>", "option file with the database's user and password")
+    .option("--name <name>", "name of this host, for people (default: its host name)")
+    .option("--state <dir>", "directory of what is remembered between runs (default: /var/lib/mailark)")
+    .option("--recovery-recipient <age1…>", "public half of a recovery key of your own: then none is made or printed")
+    .option("--drill-recipient <age1…>", "public half of a second key, for restore drills")
+    .option("--yes", "print the recovery key also where the output is not a terminal")
+    .action((options, command) => perform(init(within(command), options)));
+
+  verb(
+    "backup [component...]",
+    "capture the components of this host, or those that are named",
+    "mailark backup mail --dry-run",
+  )
+    .option("--dry-run", "look, and say what would be read")
+    .action((components, options, command) => perform(backup(within(command), { ...options, components })));
+
+  fromStore(verb("list [component...]", "list snapshots, the oldest first", "mailark list mail"))
+    .option("--hosts", "list the hosts of the store instead")
+    .action((components, options, command) => perform(list(within(command), { ...options, components })));
+
+  fromStore(
+    verb(
+      "show <snapshot> [component]",
+      "show one snapshot: latest, an id, or the last up to a time",
+      "mailark show latest mail --identity recovery.key",
+    ),
+  )
+    .option("--identity <file>", "the recovery key, - for standard input: shows names as well")
+    .action((snapshot, component, options, command) =>
+      perform(show(within(command), { ...options, snapshot, component })),
+    );
+
+  fromStore(
+    verb(
+      "verify [what...]",
+      "compare the store with what was signed: all, components, or snapshots by id",
+      "mailark verify --deep --identity recovery.key",
+    ),
+  )
+    .option("--deep", "decrypt and compare everything as well")
+    .option("--identity <file>", "the recovery key, - for standard input; for --deep")
+    .action((what, options, command) => perform(verify(within(command), { ...options, what })));
+
+  fromStore(
+    verb(
+      "restore <component>",
+      "bring a snapshot back into an empty place, and check it",
+      "mailark restore mail --identity recovery.key --to /srv/restored --mailbox alice@example.com",
+    ),
+  )
+    .option("--at <moment>", "latest, the id of a snapshot, or a time in UTC: the last snapshot up to then", "latest")
+    .option("--to <dir>", "directory that is empty or not there yet")
+    .option("--into-service", "into the configured service, which must be empty")
+    .option("--identity <file>", "the recovery key, - for standard input")
+    .option("--mailbox <address...>", "only these mailboxes, by address or path")
+    .option("--database <name...>", "only these databases")
+    .option("--dry-run", "say what would be restored, and how large it is")
+    .action((component, options, command) => perform(restore(within(command), { ...options, component })));
+
+  verb("enrol", "introduce this host to the configured store, when that is new", "mailark enrol").action((_, command) =>
+    perform(enrol(within(command))),
+  );
+  return program;
+}
+
+const exitStatuses = `
+Exit status:
+  0 done       1 failed     2 usage or configuration   3 done in part   4 verification failed
+  5 locked     6 store can not be reached              7 refused for safety   130 interrupted`;
+
+const append = (value: string, before: readonly string[] = []) => [...before, value];
+
+function contextOf(context: Context, { config, json = false }: Globals): CommandContext {
+  const { stderr, env, composition } = context;
+  const named = config ?? (env.MAILARK_CONFIG || undefined);
+  const color = stderr.isTTY && !env.NO_COLOR;
+  return {
+    ...context,
+    reporter: reporterOf({ output: stderr, clock: composition.clock, json, color }),
+    configPath: resolve(context.cwd, named ?? defaultConfigPath),
+    configNamed: named !== undefined,
+  };
+}
+
+async function tell({ stdout }: Context, json: boolean, { text, document, revoke }: Outcome): Promise<void> {
+  try {
+    await stdout.write(json ? `${JSON.stringify(document)}\n` : text);
+  } catch (cause) {
+    revoke?.();
+    throw new MailarkError("FILE_FAILED", "the result could not be written to standard output", { cause });
+  }
+}
+
+async function tellError(
+  context: Context,
+  error: MailarkError,
+  { json, debug }: { json: boolean; debug: boolean },
+): Promise<number> {
+  const { stdout, stderr } = context;
+  const [output, text] = json
+    ? [stdout, `${JSON.stringify({ exitCode: error.exitCode, error: errorDocument(error, { debug }) })}\n`]
+    : [stderr, errorText(error, { debug })];
+  // There is nobody left to tell; the exit status says it.
+  await output.write(text).catch(() => {});
+  return error.exitCode;
+}
+
+/** Commander's words in our form. */
+function usageError({ code, message }: CommanderError, words: readonly string[]): MailarkError {
+  const verb = words.find((word) => /^[a-z]+$/.test(word));
+  if (code === "commander.help") {
+    return new MailarkError("ARGUMENT_INVALID", "no command was given", { hint: "mailark --help lists the commands" });
+  }
+  const [first = "", ...more] = message.replace(/^error: /, "").split("\n");
+  const meant = /\(Did you mean (.*)\?\)/.exec(more.join(" "))?.[1];
+  return new MailarkError("ARGUMENT_INVALID", withoutKey(first), {
+    hint: meant
+      ? `did you mean ${meant}?`
+      : verb && code !== "commander.unknownCommand"
+        ? `mailark ${verb} --help`
+        : "mailark --help lists the commands",
+  });
+}
+
+const withoutKey = (text: string) => text.replace(/AGE-SECRET-KEY-[A-Z0-9]+/gi, "AGE-SECRET-KEY-…");

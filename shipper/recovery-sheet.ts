@@ -1,0 +1,69 @@
+import { directoryOf } from "./store-url.ts";
+
+export interface RecoverySheet {
+  readonly hostId: string;
+  readonly name: string;
+  readonly store: string;
+  readonly recoveryRecipient: string;
+  /** The private half; `undefined` where the operator brought a key of their own. */
+  readonly recoveryKey: string | undefined;
+  readonly fingerprint: string;
+  readonly createdAt: string;
+  readonly components: readonly string[];
+}
+
+/** How to bring everything back with mailark: one command a component. */
+export function restoreCommands({ hostId, store, fingerprint, components }: RecoverySheet): string[] {
+  return components.map(
+    (component) =>
+      `mailark restore ${component} --store ${shellWord(store)} --host ${hostId} --fingerprint ${fingerprint} --identity KEYFILE --to ${component}`,
+  );
+}
+
+/** How to bring everything back with a shell, age, zstd, tar and jq: one command a component. */
+export function breakGlassCommands({ hostId, store, components }: RecoverySheet, version: string): string[] {
+  const directory = directoryOf(store);
+  const script = shellWord(`${directory}/hosts/${hostId}/break-glass/${version}/restore.sh`);
+  return components.map(
+    (component) => `sh ${script} ${shellWord(directory)} ${hostId} ${component} latest KEYFILE ${component}`,
+  );
+}
+
+/** The page that must survive the host. It is the only place where the recovery key ever stands. */
+export function recoverySheet(sheet: RecoverySheet, breakGlass: string): string {
+  const { hostId, name, store, recoveryKey, recoveryRecipient, fingerprint, createdAt } = sheet;
+  const rule = "=".repeat(78);
+  const key =
+    recoveryKey === undefined
+      ? [
+          "recovery key   the private half of",
+          `               ${recoveryRecipient}`,
+          "               which you have; it was not seen here",
+        ]
+      : ["recovery key   (private)", `  ${recoveryKey}`, "its public half", `  ${recoveryRecipient}`];
+  return `${rule}
+MAILARK RECOVERY SHEET                                       ${createdAt.slice(0, 10)}
+${rule}
+Put this on paper, away from the host. It is shown once and stored nowhere.
+Without the recovery key nothing can be brought back, by anybody.
+
+host           ${name}
+host id        ${hostId}
+store          ${store}
+${key.join("\n")}
+fingerprint    of the key that signs this host's backups
+  ${fingerprint}
+
+To restore on any machine, write the recovery key to a file KEYFILE, then
+${restoreCommands(sheet)
+  .map((line) => `  ${line}\n`)
+  .join("")}
+Without mailark, with sh, age, zstd, tar and jq, from a copy of the store:
+${breakGlassCommands(sheet, breakGlass)
+  .map((line) => `  ${line}\n`)
+  .join("")}${rule}
+`;
+}
+
+/** A word as a shell takes it. */
+const shellWord = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
