@@ -19,6 +19,8 @@ export interface World {
   readonly signal: AbortSignal;
   /** Says what is going on, in a few words: for a person who watches. */
   readonly progress: (doing: string) => void;
+  /** Says what the operator must see although the work goes on; `detail` may name a mailbox or a path. */
+  readonly warn?: (message: string, detail?: string) => void;
 }
 
 export interface CaptureContext extends World {

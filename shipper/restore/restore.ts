@@ -24,6 +24,11 @@ export async function restore(
   world: World,
 ): Promise<RestoreResult> {
   const staged = await component.stage(snapshot, place, selection, world);
-  const checks = await component.check(staged, world);
-  return { checks, failed: checks.some(({ outcome }) => outcome === "failed") };
+  try {
+    const checks = await component.check(staged, world);
+    return { checks, failed: checks.some(({ outcome }) => outcome === "failed") };
+  } finally {
+    // Ends what was started for the check; what was staged anywhere but in a scratch place stays.
+    await staged.remove();
+  }
 }

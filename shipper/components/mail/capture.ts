@@ -1,6 +1,7 @@
 import { asMailarkError, type MailarkError } from "../../../core/errors.ts";
 import { formatRow } from "../../../core/rows.ts";
 import type { CaptureContext, Captured } from "../component.ts";
+import { pathText } from "./byte-path.ts";
 import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
 import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
 import { discover } from "./discover.ts";
@@ -15,9 +16,12 @@ const unfinished = 4;
  */
 export async function captureMail(config: MailConfig, context: CaptureContext): Promise<Captured> {
   const { writer, keys, clock, files, progress, signal } = context;
+  const warn = context.warn ?? (() => {});
   const cutAt = clock.now();
   const { mailboxes, strays } = discover(files, config);
-  const sealingKeys = await keys.mailboxes(mailboxes);
+  const sealingKeys = await keys.mailboxes(
+    mailboxes.map(({ path, address }) => ({ path, ...(address !== undefined && { address: pathText(address) }) })),
+  );
   const totals = { mailboxes: 0, messages: 0, messageBytes: 0, folders: 0, files: 0 };
   const table: string[] = [];
   const running = new Set<Promise<void>>();
@@ -53,7 +57,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
         const error = asMailarkError(thrown);
         if (error.code !== "FILE_FAILED" && error.code !== "CAPTURE_FAILED") throw error;
         failures.push(error);
-        progress(`a mailbox could not be captured: ${error.message}: ${error.detail ?? path}`);
+        warn(`a mailbox could not be captured: ${error.message}`, `${pathText(path)}\n${error.detail ?? ""}`);
         return undefined;
       }
     }

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import type { Files } from "../../../core/ports/files.ts";
 import type { Check, World } from "../component.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
+import { bytePath, isAbsent, pathText } from "./byte-path.ts";
 import { readFile } from "./read-file.ts";
 import { readIndex, readTable } from "./read-table.ts";
 import type { StagedMail, StagedMailbox } from "./stage.ts";
@@ -16,7 +16,7 @@ export async function checkMail(staged: StagedMail, { files, signal, progress }:
   let uidlists = 0;
   for (const mailbox of staged.mailboxes) {
     signal.throwIfAborted();
-    progress(`checking mailbox ${mailbox.path}`);
+    progress(`checking mailbox ${pathText(mailbox.path)}`);
     const path = `${staged.root}/${mailbox.path}`;
     const tree = listTree(files, path);
     messages += tree.messages.length;
@@ -25,7 +25,7 @@ export async function checkMail(staged: StagedMail, { files, signal, progress }:
       const found = uidlistOf(files, `${path}/${folder}/dovecot-uidlist`);
       if (found === undefined) continue;
       uidlists += 1;
-      if (found !== "sound") uids.push(`${mailbox.path}/${folder}: ${found}`);
+      if (found !== "sound") uids.push(`${pathText(`${mailbox.path}/${folder}`)}: ${found}`);
     }
   }
   const { facts } = staged.snapshot.manifest;
@@ -58,7 +58,7 @@ function differences(mailbox: StagedMailbox, tree: Tree, files: Files, path: str
   ] as const;
   return compared
     .filter(([, expected, found]) => expected !== found)
-    .map(([what, expected, found]) => `${mailbox.path}: ${expected} ${what} expected, ${found} found`);
+    .map(([what, expected, found]) => `${pathText(mailbox.path)}: ${expected} ${what} expected, ${found} found`);
 }
 
 /** Hashes a sample of the messages, at least one of every mailbox, as they are on the disk now. */
@@ -74,7 +74,7 @@ async function checkContents({ snapshot, mailboxes, root }: StagedMail, files: F
       if (number++ % sampleEvery !== 0) continue;
       const path = `${root}/${index.path}/${folder}/${state}/${base}${info}`;
       if (hash("sha256", readFile(files, path).content, "hex") !== sha256)
-        wrong.push(`${index.path}/${folder}/${base}`);
+        wrong.push(pathText(`${index.path}/${folder}/${base}`));
       read += 1;
     }
   }

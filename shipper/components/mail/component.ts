@@ -2,7 +2,7 @@ import type { Component } from "../component.ts";
 import { captureMail } from "./capture.ts";
 import { checkMail } from "./check.ts";
 import type { MailConfig } from "./config.ts";
-import { estimateMail } from "./estimate.ts";
+import { contentsOf, estimateMail } from "./estimate.ts";
 import { examineMail } from "./examine.ts";
 import { selectMailboxes } from "./select.ts";
 import { type StagedMail, stageMail } from "./stage.ts";
@@ -20,8 +20,7 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
           (sum, content) => sum + content.bytes,
           0,
         );
-        const what = Buffer.from(index.path, "latin1").toString("utf8");
-        items.push({ what: `${what}: ${index.messages.size} messages in ${index.folders.size} folders`, bytes });
+        items.push({ what: contentsOf(index.path, index.messages.size, index.folders.size), bytes });
       }
       return items;
     },

@@ -1,5 +1,5 @@
 import type { Estimate, World } from "../component.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
+import { bytePath, isAbsent, pathText } from "./byte-path.ts";
 import { type MailConfig, rootOf } from "./config.ts";
 import { discover } from "./discover.ts";
 import { listTree } from "./tree.ts";
@@ -27,7 +27,12 @@ export async function estimateMail(
         throw error;
       }
     }, 0);
-    const what = Buffer.from(path, "latin1").toString("utf8");
-    return { what: `${what}: ${tree.messages.length} messages in ${tree.folders.size} folders`, bytes };
+    return { what: contentsOf(path, tree.messages.length, tree.folders.size), bytes };
   });
+}
+
+/** A mailbox in a list for people. */
+export function contentsOf(path: string, messages: number, folders: number): string {
+  const words = [`${messages} message${messages === 1 ? "" : "s"}`, `${folders} folder${folders === 1 ? "" : "s"}`];
+  return `${pathText(path)}: ${words.join(" in ")}`;
 }

@@ -26,7 +26,7 @@ export async function* selectMailboxes(
   for (const [ownerId, chain] of await readTable(snapshot)) {
     if (wanted && !(await mayBeWanted(snapshot, ownerId, chain, wanted, config))) continue;
     const index = await readIndex(snapshot, chain);
-    const names = namesOf(index.path, config).filter((name) => wanted?.has(name));
+    const names = (await namesOf(snapshot, ownerId, chain, index.path, config)).filter((name) => wanted?.has(name));
     if (wanted && names.length === 0) continue;
     for (const name of names) found.add(name);
     yield { ownerId, index };
@@ -47,13 +47,26 @@ async function mayBeWanted(
   wanted: ReadonlySet<string>,
   config: MailConfig,
 ): Promise<boolean> {
-  const keyId = chain[0]?.keyId;
-  if (keyId === undefined) return false;
-  const { mailbox } = await snapshot.keyring.key(ownerId, keyId);
-  return mailbox === undefined || namesOf(mailbox, config).some((name) => wanted.has(name));
+  const key = await keyOf(snapshot, ownerId, chain);
+  if (key?.mailbox === undefined) return key !== undefined;
+  return (await namesOf(snapshot, ownerId, chain, key.mailbox, config)).some((name) => wanted.has(name));
 }
 
-function namesOf(path: string, config: MailConfig): string[] {
-  const { address } = placeOf(path, config);
-  return address === undefined ? [path] : [path, address];
+/** By what a mailbox can be called: its path, its address by this configuration, and by that of the host that captured it. */
+async function namesOf(
+  snapshot: SnapshotReader,
+  ownerId: string,
+  chain: readonly SegmentReference[],
+  path: string,
+  config: MailConfig,
+): Promise<string[]> {
+  const key = await keyOf(snapshot, ownerId, chain);
+  const captured = key?.address === undefined ? undefined : Buffer.from(key.address, "utf8").toString("latin1");
+  return [path, placeOf(path, config).address, captured].filter((name) => name !== undefined);
+}
+
+/** The keyring keeps what it opened. */
+async function keyOf({ keyring }: SnapshotReader, ownerId: string, chain: readonly SegmentReference[]) {
+  const keyId = chain[0]?.keyId;
+  return keyId === undefined ? undefined : keyring.key(ownerId, keyId);
 }

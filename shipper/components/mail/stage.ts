@@ -45,7 +45,7 @@ export async function stageMail(
   refuseUnlessEmpty(files, root);
   const mailboxes: StagedMailbox[] = [];
   const made: string[] = [];
-  const remove = async () => {
+  const takeBack = () => {
     for (const path of made) removeTree(files, `${root}/${path}`);
     removeTree(files, `${root}/${workshop}`);
     if (place.kind === "scratch") removeTree(files, root);
@@ -75,10 +75,13 @@ export async function stageMail(
     files.rmdirSync(bytePath(`${root}/${workshop}`));
     await flush(root, world);
   } catch (error) {
-    await remove();
+    takeBack();
     throw error;
   }
   const narrowed = selection.mailboxes !== undefined;
+  const remove = async () => {
+    if (place.kind === "scratch") takeBack();
+  };
   return { place, root, mailboxes, snapshot, narrowed, remove };
 
   /** The directories between the mail root and a mailbox (its domain), owned as the mailbox is. */
