@@ -42,5 +42,5 @@ export interface Outcome {
 /** The world as a component may use it. */
 export function worldOf({ composition, signal, reporter }: CommandContext): World {
   const { files, processes, clock } = composition;
-  return { files, processes, clock, signal, progress: reporter.doing };
+  return { files, processes, clock, signal, progress: reporter.doing, warn: reporter.warn };
 }
