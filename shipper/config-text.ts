@@ -1,7 +1,7 @@
 /**
  * From the text of a configuration to what a schema says it is, or to a list of all its mistakes, each with its place in the text.
  */
-import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { isMap, isScalar, LineCounter, type Node, type Pair, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { MailarkError } from "../core/errors.ts";
 import { isComponentName } from "../core/keys.ts";
@@ -26,7 +26,12 @@ export function parseYaml<S extends z.ZodType>(text: string, path: string, schem
   if (!isMap(document.contents)) {
     throw invalid([`${path}:1:1: must be keys and values, such as "version: 1"`], "holds no settings");
   }
-  const parsed = schema.safeParse(camelKeys(document.toJS({ maxAliasCount: 16 })));
+  visit(document, {
+    Alias(_, { range }) {
+      throw invalid([`${at(range?.[0] ?? 0)}: an alias can not stand for a value here: write the value out`]);
+    },
+  });
+  const parsed = schema.safeParse(camelKeys(document.toJS()));
   if (parsed.success) return parsed.data;
   const mistakes = parsed.error.issues.flatMap((issue) => mistakesOf(issue, schema));
   const placed = mistakes
@@ -38,8 +43,11 @@ export function parseYaml<S extends z.ZodType>(text: string, path: string, schem
     }))
     .map((mistake) => ({ ...mistake, text: `${mistake.text}${got(document.getIn(hyphened(mistake.keys)), mistake)}` }))
     .sort((a, b) => a.offset - b.offset);
-  throw invalid(placed.map(({ offset, name, text }) => `${at(offset)}: ${name ? `${name} ` : ""}${text}`));
+  throw invalid(placed.map(({ offset, name, text }) => `${at(offset)}: ${named(name, text)}`));
 }
+
+/** A sentence about the key, or advice after it. */
+const named = (name: string, text: string) => `${name}${name && (/^(must|is) /.test(text) ? " " : ": ")}${text}`;
 
 interface Mistake {
   readonly keys: readonly PropertyKey[];

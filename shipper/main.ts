@@ -28,7 +28,10 @@ process.exitCode = await run(process.argv.slice(2), {
   composition: compose(machine),
   stdout: outputOf(process.stdout),
   stderr: outputOf(process.stderr),
-  readStdin: () => text(process.stdin),
+  readStdin: () => {
+    if (process.stdin.isTTY) process.stderr.write("Type the recovery key, Enter, then Ctrl-D:\n");
+    return text(process.stdin);
+  },
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,

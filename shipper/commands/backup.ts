@@ -1,9 +1,13 @@
+import { join } from "node:path";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
+import type { Signer } from "../../core/signed-document.ts";
+import type { ObjectWriter } from "../../core/stores/store.ts";
 import { type ComponentOutcome, backup as run } from "../backup.ts";
 import type { Component, Estimate } from "../components/component.ts";
 import { configuredNames, stateDirectory } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
+import { lock } from "../lock.ts";
 import { sealingKeys } from "../sealing-keys.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
@@ -25,10 +29,28 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const components = wanted(context, config, options.components);
   if (options.dryRun) return estimate(context, config, components);
 
-  const { files, clock } = composition;
+  const { files } = composition;
   const signer = readSigner(files, config);
   const store = reachable(composition.openStore(config.store), config.store);
   if ((await store.head(enrolmentKey(config.host.id, signer.keyId), { signal })) === undefined) throw strange(config);
+  const release = lock(files, join(stateDirectory(config), "lock"));
+  try {
+    return await capture(context, config, components, store, signer);
+  } finally {
+    release();
+    reporter.end();
+  }
+}
+
+async function capture(
+  context: CommandContext,
+  config: Config,
+  components: readonly Component[],
+  store: ObjectWriter,
+  signer: Signer,
+): Promise<Outcome> {
+  const { composition, reporter, signal } = context;
+  const { files, clock } = composition;
   const keys = sealingKeys({
     store,
     files,
@@ -48,24 +70,20 @@ export async function backup(context: CommandContext, options: BackupOptions): P
     level: config.compressionLevel,
   };
   const measured = new Map<string, { plain: number; stored: number }>();
-  try {
-    const { runId, outcomes, exitCode } = await run(components, destination, worldOf(context), {
-      began: ({ name }) => {
-        measured.set(name, { plain: 0, stored: 0 });
-        reporter.begin(name);
-      },
-      sealed: ({ name }, { plain, stored }) => {
-        const sum = measured.get(name)!;
-        sum.plain += plain;
-        sum.stored += stored;
-        reporter.advance(plain);
-      },
-      ended: reporter.end,
-    });
-    return report(config, runId, outcomes, exitCode, measured);
-  } finally {
-    reporter.end();
-  }
+  const { runId, outcomes, exitCode } = await run(components, destination, worldOf(context), {
+    began: ({ name }) => {
+      measured.set(name, { plain: 0, stored: 0 });
+      reporter.begin(name);
+    },
+    sealed: ({ name }, { plain, stored }) => {
+      const sum = measured.get(name)!;
+      sum.plain += plain;
+      sum.stored += stored;
+      reporter.advance(plain);
+    },
+    ended: reporter.end,
+  });
+  return report(config, runId, outcomes, exitCode, measured);
 }
 
 function wanted({ composition }: CommandContext, config: Config, words: readonly string[]): Component[] {

@@ -1,0 +1,86 @@
+/**
+ * One backup of a host and store at a time: two would race for the state, and read the disk twice.
+ */
+import { randomBytes } from "node:crypto";
+import { dirname } from "node:path";
+import { MailarkError } from "../core/errors.ts";
+import type { Files } from "../core/ports/files.ts";
+import { readText } from "./state-files.ts";
+
+/**
+ * Takes a lock, a file that names its holder; returns what gives it back. A lock whose holder is gone is taken over.
+ *
+ * @throws MailarkError `LOCKED` while another process holds it.
+ */
+export function lock(files: Files, path: string): () => void {
+  const own = `${process.pid} ${startOf(files, process.pid) ?? ""} ${randomBytes(8).toString("hex")}\n`;
+  files.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${randomBytes(8).toString("hex")}`;
+  writeNew(files, temporary, own);
+  try {
+    for (let attempt = 1; !taken(files, temporary, path); attempt += 1) {
+      const held = readText(files, path);
+      if (held === undefined) continue;
+      if (attempt > 10 || isHeld(files, held)) throw locked(held, path);
+      discardStale(files, path, held);
+    }
+  } finally {
+    files.unlinkSync(temporary);
+  }
+  return () => {
+    if (readText(files, path) === own) files.unlinkSync(path);
+  };
+}
+
+/** The whole file appears in one step, or not at all where one is there. */
+function taken(files: Files, temporary: string, path: string): boolean {
+  try {
+    files.linkSync(temporary, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** A process has the same number and start as when it took the lock: numbers are used again. */
+function isHeld(files: Files, held: string): boolean {
+  const [pid = "", start = ""] = held.split(" ");
+  const now = /^\d+$/.test(pid) ? startOf(files, Number(pid)) : undefined;
+  return now !== undefined && now === start;
+}
+
+/** Moved aside first: what is moved is looked at again, since another may have replaced it meanwhile. */
+function discardStale(files: Files, path: string, held: string): void {
+  const aside = `${path}.${randomBytes(8).toString("hex")}`;
+  try {
+    files.renameSync(path, aside);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    throw error;
+  }
+  if (readText(files, aside) !== held) taken(files, aside, path);
+  files.unlinkSync(aside);
+}
+
+/** When a process began, in ticks since boot: field 22 of proc(5) stat, after the name in parentheses. */
+function startOf(files: Files, pid: number): string | undefined {
+  const text = readText(files, `/proc/${pid}/stat`);
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+function writeNew(files: Files, path: string, text: string): void {
+  const descriptor = files.openSync(path, "wx", 0o600);
+  try {
+    files.writeSync(descriptor, text);
+  } finally {
+    files.closeSync(descriptor);
+  }
+}
+
+const locked = (held: string, path: string) =>
+  new MailarkError("LOCKED", `another backup of this host is running: process ${held.split(" ")[0]}`, {
+    detail: path,
+    hint: "wait until it is done; if that process is no backup, remove the file",
+    retryable: true,
+  });
