@@ -1,5 +1,5 @@
 import { chmodSync, chownSync, closeSync, existsSync, mkdirSync, openSync, utimesSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isRoot } from "./account.ts";
 import { proseOf } from "./prose.ts";
 import { type Seed, seedOf } from "./seed.ts";
@@ -44,9 +44,9 @@ export function writeMaildir(maildir: string, options: MaildirOptions): MaildirW
   const makeFolders = (root: string) => {
     for (const path of [root, join(root, "cur"), join(root, "new"), join(root, "tmp")]) {
       if (existsSync(path)) continue;
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+      const first = mkdirSync(path, { recursive: true, mode: 0o700 }) ?? path;
       chmodSync(path, 0o700);
-      give(path);
+      for (let made = path; made.length >= first.length; made = dirname(made)) give(made);
     }
   };
   const roots = [maildir, ...folders.map((name) => join(maildir, `.${name}`))];

@@ -7,12 +7,13 @@ import { parseMessageName } from "./message-name.ts";
  */
 export interface Uidlist {
   readonly uidValidity: number;
+  /** The next UID that is given out: the header's, or one above the last line's, for Dovecot appends lines and leaves the header. */
   readonly nextUid: number;
   /** Base name of a message → its UID. */
   readonly uids: ReadonlyMap<string, number>;
 }
 
-/** `undefined` when it is not a whole uidlist of a known version. */
+/** `undefined` when it is not a whole uidlist of a known version, or its UIDs do not ascend. */
 export function parseUidlist(content: Buffer): Uidlist | undefined {
   const [header = "", ...lines] = content.toString("latin1").split("\n");
   const [version, ...words] = header.split(" ");
@@ -22,11 +23,13 @@ export function parseUidlist(content: Buffer): Uidlist | undefined {
   if (version !== "3" || !Number.isInteger(uidValidity) || !Number.isInteger(nextUid)) return undefined;
   if (lines.pop() !== "") return undefined;
   const uids = new Map<string, number>();
+  let last = 0;
   for (const line of lines) {
     const colon = line.indexOf(" :");
     const uid = Number.parseInt(line, 10);
-    if (colon === -1 || !Number.isInteger(uid)) return undefined;
+    if (colon === -1 || !(uid > last)) return undefined;
+    last = uid;
     uids.set(parseMessageName(line.slice(colon + 2)).base, uid);
   }
-  return { uidValidity, nextUid, uids };
+  return { uidValidity, nextUid: Math.max(nextUid, last + 1), uids };
 }
