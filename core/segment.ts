@@ -2,17 +2,20 @@
  * The smallest thing that can be read alone: one age file around one Zstandard frame (docs/format.md §2).
  */
 import { promisify } from "node:util";
-import { constants, zstdCompress, zstdDecompress } from "node:zlib";
+import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { MailarkError } from "./errors.ts";
+import { giveBack } from "./give-back.ts";
 
 /** No segment holds more plain bytes, so a reader needs no more memory than this and its ciphertext. */
 export const maximumSegmentBytes = 8 * 1024 * 1024;
 
-const compress = promisify(zstdCompress);
+/** Nor does its file have more: what does not compress grows a little, and is sealed to a few recipients. */
+export const maximumSealedBytes = maximumSegmentBytes + 256 * 1024;
+
 const decompress = promisify(zstdDecompress);
 
 /**
- * Compresses on the thread pool, in one call (1.75 times as fast as a stream), then encrypts here.
+ * Compresses on the thread pool, in one call (1.75 times as fast as many), then encrypts here.
  *
  * @param plain 1 to {@link maximumSegmentBytes} bytes; must not change until this resolves.
  * @param level Zstandard's, 1 to 19.
@@ -25,12 +28,24 @@ export async function sealSegment(
   if (plain.length === 0 || plain.length > maximumSegmentBytes) {
     throw new MailarkError("INTERNAL", `a segment of ${plain.length} bytes can not be stored`);
   }
-  const frame = await compress(plain, {
-    chunkSize: Math.max(64, plain.length >> 1),
+  const frame = await compress(plain, level);
+  const segment = seal(frame);
+  giveBack(frame);
+  return segment;
+}
+
+async function compress(plain: Buffer, level: number): Promise<Buffer> {
+  const compressor = createZstdCompress({
+    chunkSize: Math.min(1024 * 1024, plain.length + 64),
     pledgedSrcSize: plain.length,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
-  return seal(frame);
+  compressor.end(plain);
+  const chunks: Buffer<ArrayBuffer>[] = [];
+  for await (const chunk of compressor) chunks.push(chunk);
+  const frame = Buffer.concat(chunks);
+  for (const { buffer } of chunks) if (buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+  return frame;
 }
 
 /**

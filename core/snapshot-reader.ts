@@ -3,11 +3,8 @@ import { MailarkError } from "./errors.ts";
 import type { Keyring } from "./keyring.ts";
 import { hostOwner, packKey } from "./keys.ts";
 import type { Extent, Manifest, Part } from "./manifest.ts";
-import { maximumSegmentBytes, openSegment } from "./segment.ts";
+import { maximumSealedBytes, openSegment } from "./segment.ts";
 import type { ObjectReader } from "./stores/store.ts";
-
-/** Ciphertext of a segment is at most this much larger than its plain bytes. */
-const segmentOverhead = 256 * 1024;
 
 /** Where one segment is, and whose key opens it. */
 export interface SegmentReference {
@@ -90,7 +87,7 @@ export class SnapshotReader {
   async segment({ pack, offset, bytes, ownerId, keyId }: SegmentReference): Promise<Buffer> {
     const { hostId, component } = this.manifest;
     const key = packKey(hostId, component, pack);
-    if (bytes > maximumSegmentBytes + segmentOverhead) {
+    if (bytes > maximumSealedBytes) {
       throw new MailarkError("OBJECT_CORRUPT", `a segment of ${bytes} bytes is larger than the format allows: ${key}`);
     }
     const file = Buffer.allocUnsafeSlow(bytes);

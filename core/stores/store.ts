@@ -5,7 +5,8 @@
 
 /**
  * The bytes of an object. It may be iterated again from its start, with the same result, until `put` has settled: that
- * is what lets a store or a retry send it a second time. An array of buffers is one.
+ * is what lets a store or a retry send it a second time. From then on its memory may be used again, so a store must keep
+ * copies. An array of buffers is one.
  */
 export type Body = AsyncIterable<Uint8Array> | readonly Uint8Array[];
 

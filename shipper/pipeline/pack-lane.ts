@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { crc64nvme } from "../../core/crc64nvme.ts";
 import { MailarkError } from "../../core/errors.ts";
+import { giveBack } from "../../core/give-back.ts";
 import type { Extent, Pack } from "../../core/manifest.ts";
+import { maximumSealedBytes } from "../../core/segment.ts";
 import type { ObjectWriter, Receipt } from "../../core/stores/store.ts";
 import { GrowingBody } from "./growing-body.ts";
 
@@ -43,14 +45,18 @@ interface OpenPack {
  */
 export class PackLane {
   readonly #options: PackLaneOptions;
+  readonly #limit: number;
+  /** Of every pack in turn. What was never written to takes no memory. */
+  #memory: Buffer | undefined;
   #open: OpenPack | undefined;
 
   constructor(options: PackLaneOptions) {
     this.#options = options;
+    this.#limit = options.limit ?? packBytes;
   }
 
   /**
-   * Appends a segment. Calls must not overlap.
+   * Appends a segment, whose memory is given back. Calls must not overlap.
    *
    * @throws what the store throws, or MailarkError `UPLOAD_MISMATCH`.
    */
@@ -60,11 +66,15 @@ export class PackLane {
     const pack = this.#open;
     if (pack.failure) throw pack.failure.reason;
     const location = { pack: pack.reference, offset: pack.bytes, bytes: segment.length };
-    pack.body.add(segment);
-    pack.sha256.update(segment);
-    pack.crc64nvme.update(segment);
-    pack.bytes += segment.length;
-    if (pack.bytes >= (this.#options.limit ?? packBytes)) await this.close();
+    this.#memory ??= Buffer.allocUnsafeSlow(this.#limit + maximumSealedBytes);
+    const kept = this.#memory.subarray(pack.bytes, pack.bytes + segment.length);
+    kept.set(segment);
+    giveBack(segment);
+    pack.body.add(kept);
+    pack.sha256.update(kept);
+    pack.crc64nvme.update(kept);
+    pack.bytes += kept.length;
+    if (pack.bytes >= this.#limit) await this.close();
     return location;
   }
 

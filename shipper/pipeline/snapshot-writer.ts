@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { asMailarkError } from "../../core/errors.ts";
+import { giveBack } from "../../core/give-back.ts";
 import { manifestKey, packKey, packName, type SnapshotAddress } from "../../core/keys.ts";
 import { checkReferences, type Extent, type Manifest, type Pack, type Part } from "../../core/manifest.ts";
 import { sealSegment } from "../../core/segment.ts";
@@ -41,6 +42,9 @@ export interface SnapshotWriterOptions {
   readonly level?: number;
 }
 
+/** Node's thread pool has so many threads, and each segment in work takes some 20 MiB of memory. */
+const compressors = 4;
+
 /**
  * Writes one snapshot: compress → encrypt → measure → store, and the manifest last. Segments are compressed in parallel, appended
  * in the order in which they were submitted, and never more than a few are in memory.
@@ -52,7 +56,7 @@ export class SnapshotWriter {
   readonly #keys = new Map<string, SealingKey>();
   readonly #lanes: Record<Lane, { readonly packs: PackLane; tail: Promise<unknown> }>;
   readonly #waiting: (() => void)[] = [];
-  #free = availableParallelism() + 1;
+  #free = Math.min(availableParallelism(), compressors) + 1;
   #packCount = 0;
   #failure: { readonly reason: unknown } | undefined;
 
@@ -75,7 +79,8 @@ export class SnapshotWriter {
   }
 
   /**
-   * Accepts a segment as soon as there is room for it; `location` settles when it was appended. `plain` must not change until then.
+   * Accepts a segment as soon as there is room for it; `location` settles when it was appended. The memory of `plain` is the writer's
+   * from the call on: it must not be used any more.
    *
    * @throws what any earlier segment failed with.
    */
@@ -91,14 +96,15 @@ export class SnapshotWriter {
     }
     this.#keys.set(key.keyId, key);
     const target = this.#lanes[lane];
-    const sealing = sealSegment(plain, (frame) => key.seal(frame), this.#options.level);
+    const plainBytes = plain.length;
+    const sealing = sealSegment(plain, (frame) => key.seal(frame), this.#options.level).finally(() => giveBack(plain));
     sealing.catch(() => {});
     const location = target.tail.then(async () => {
       try {
         const segment = await sealing;
         if (this.#failure) throw this.#failure.reason;
         const placed = await target.packs.add(segment);
-        this.#options.sealed?.({ plain: plain.length, stored: segment.length });
+        this.#options.sealed?.({ plain: plainBytes, stored: placed.bytes });
         return placed;
       } catch (reason) {
         this.#failure ??= { reason };
