@@ -24,18 +24,23 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 }
 if (process.argv.includes("backup")) setPriority(backgroundPriority);
 
+let stdinRead = false;
 process.exitCode = await run(process.argv.slice(2), {
   composition: compose(machine),
   stdout: outputOf(process.stdout),
   stderr: outputOf(process.stderr),
   readStdin: () => {
     if (process.stdin.isTTY) process.stderr.write("Type the recovery key, Enter, then Ctrl-D:\n");
+    stdinRead = true;
     return text(process.stdin);
   },
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,
 });
+
+// A terminal that was waited for would keep the process alive.
+if (stdinRead) process.stdin.destroy();
 
 function outputOf(stream: NodeJS.WriteStream): Output {
   // Each write has its own answer; without a listener the first failure would end the process.

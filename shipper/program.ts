@@ -14,7 +14,7 @@ import { show } from "./commands/show.ts";
 import { verify } from "./commands/verify.ts";
 import { defaultConfigPath } from "./config.ts";
 import { errorDocument, errorText } from "./terminal/error-text.ts";
-import { reporterOf } from "./terminal/reporter.ts";
+import { type Output, reporterOf } from "./terminal/reporter.ts";
 import { version } from "./version.ts";
 
 interface Globals {
@@ -24,7 +24,8 @@ interface Globals {
 }
 
 /** Runs one command line, the words after the program's name, and returns its exit status. Never throws. */
-export async function run(words: readonly string[], context: Context): Promise<number> {
+export async function run(words: readonly string[], machine: Context): Promise<number> {
+  const context = { ...machine, stderr: withoutKeys(machine.stderr) };
   const flags = { json: words.includes("--json"), debug: words.includes("--debug") };
   let outcome: Outcome | undefined;
   let help = "";
@@ -188,7 +189,7 @@ async function tellError(
 ): Promise<number> {
   const { stdout, stderr } = context;
   const [output, text] = json
-    ? [stdout, `${JSON.stringify({ exitCode: error.exitCode, error: errorDocument(error, { debug }) })}\n`]
+    ? [withoutKeys(stdout), `${JSON.stringify({ exitCode: error.exitCode, error: errorDocument(error, { debug }) })}\n`]
     : [stderr, errorText(error, { debug })];
   // There is nobody left to tell; the exit status says it.
   await output.write(text).catch(() => {});
@@ -203,7 +204,7 @@ function usageError({ code, message }: CommanderError, words: readonly string[])
   }
   const [first = "", ...more] = message.replace(/^error: /, "").split("\n");
   const meant = /\(Did you mean (.*)\?\)/.exec(more.join(" "))?.[1];
-  return new MailarkError("ARGUMENT_INVALID", withoutKey(first), {
+  return new MailarkError("ARGUMENT_INVALID", first, {
     hint: meant
       ? `did you mean ${meant}?`
       : verb && code !== "commander.unknownCommand"
@@ -212,4 +213,13 @@ function usageError({ code, message }: CommanderError, words: readonly string[])
   });
 }
 
-const withoutKey = (text: string) => text.replace(/AGE-SECRET-KEY-[A-Z0-9]+/gi, "AGE-SECRET-KEY-…");
+/** Whoever puts a private key where it does not belong does not get it back in an error that is then logged. */
+function withoutKeys(output: Output): Output {
+  return {
+    isTTY: output.isTTY,
+    get columns() {
+      return output.columns;
+    },
+    write: (text) => output.write(text.replace(/AGE-SECRET-KEY-[A-Z0-9]+/gi, "AGE-SECRET-KEY-…")),
+  };
+}

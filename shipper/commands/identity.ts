@@ -27,7 +27,7 @@ export async function readIdentities(context: CommandContext, given: string | un
       },
     );
   }
-  if (given === "-") return parseIdentities(await context.readStdin());
+  if (given === "-") return parseIdentities(await unlessAborted(context.readStdin(), context.signal));
   const path = resolve(context.cwd, given);
   const { files } = context.composition;
   let text: string | undefined;
@@ -69,4 +69,14 @@ export async function openKeyring(
   const first = manifest.keys[0];
   if (first) await keyring.key(first.ownerId, first.keyId);
   return keyring;
+}
+
+/** Standard input may never end. */
+function unlessAborted(reading: Promise<string>, signal: AbortSignal): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    reading.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }

@@ -141,11 +141,12 @@ function report(
   const bytes = verified.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
   const what = `${countOf(verified.length, "snapshot")}, ${sizeText(bytes)}, ${countOf(runs, "run")}`;
   const config = configNamed && source.config ? ` --config ${configPath}` : "";
-  const verdict = nothing
-    ? `Nothing to verify: host ${source.hostId} has no snapshot of that in ${source.url}.\nTry: mailark backup${config}\n`
-    : exitCode === exitCodes.ok
-      ? `Intact: ${what}, in ${durationText(milliseconds)}.${deep ? " Everything was decrypted and compared." : ""}\n`
-      : `${countOf(findings.length, "finding")}: ${what}. Keep the store as it is; a snapshot marked intact can be restored.\n`;
+  const verdict =
+    nothing && findings.length === 0
+      ? `Nothing to verify: host ${source.hostId} has no snapshot of that in ${source.url}.\nTry: mailark backup${config}\n`
+      : exitCode === exitCodes.ok
+        ? `Intact: ${what}, in ${durationText(milliseconds)}.${deep ? " Everything was decrypted and compared." : ""}\n`
+        : `${countOf(findings.length, "finding")}: ${what}. Keep the store as it is; a snapshot marked intact can be restored.\n`;
   return {
     exitCode,
     text: [
