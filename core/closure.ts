@@ -20,7 +20,8 @@ export function formatClosure(packs: readonly NeededPack[]): Buffer {
   const rows = packs
     .toSorted((a, b) => (a.pack < b.pack ? -1 : 1))
     .map(({ pack, bytes, sha256, crc64nvme }) => formatRow(pack, bytes, sha256, crc64nvme));
-  return zstdCompressSync(Buffer.from(firstLine + rows.join("")));
+  const plain = Buffer.from(firstLine + rows.join(""));
+  return zstdCompressSync(plain, { pledgedSrcSize: plain.length });
 }
 
 /**

@@ -82,11 +82,14 @@ export async function withMailbox<T>(
     logger: false,
     disableAutoIdle: true,
   });
-  await client.connect();
   try {
-    return await work(sessionOf(client));
-  } finally {
+    await client.connect();
+    const result = await work(sessionOf(client));
     await client.logout();
+    return result;
+  } finally {
+    // Also after a login that was refused: its timers would keep the process for a minute.
+    client.close();
   }
 }
 
