@@ -24,6 +24,7 @@ export const needs = {
   zstd: { programs: ["zstd"] },
   jq: { programs: ["jq"] },
   openssl: { programs: ["openssl"] },
+  python3: { programs: ["python3"] },
   "util-linux": { programs: ["setpriv", "flock"] },
 };
 
