@@ -139,7 +139,7 @@ export function checkReferences(read: Manifest): Manifest {
     for (const { pack, keyId, offset, segments } of extents) {
       const end = segments.reduce((sum, bytes) => sum + bytes, offset);
       const bytes = own.get(pack)?.bytes;
-      if (bytes === undefined && read.kind === "full")
+      if (bytes === undefined && (read.kind === "full" || pack.startsWith(read.snapshotId)))
         throw contradiction(`part ${name} lies in pack ${pack}, which is not listed`);
       if (bytes !== undefined && end > bytes) throw contradiction(`part ${name} reaches past the end of pack ${pack}`);
       if (bytes !== undefined && !keyIds.has(keyId))
