@@ -19,6 +19,14 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
   const warn = context.warn ?? (() => {});
   const cutAt = clock.now();
   const { mailboxes, strays } = discover(files, config);
+  if (strays.length > 0) {
+    const shown = strays.slice(0, 5).map(pathText);
+    const more = strays.length > shown.length ? [`and ${strays.length - shown.length} more`] : [];
+    warn(
+      "below the mail root is something that the layout does not explain: it is not captured",
+      [...shown, ...more].join("\n"),
+    );
+  }
   const sealingKeys = await keys.mailboxes(
     mailboxes.map(({ path, address }) => ({ path, ...(address !== undefined && { address: pathText(address) }) })),
   );

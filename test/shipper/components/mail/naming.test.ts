@@ -89,3 +89,15 @@ test("a restore leaves what it brought back, and ends what it started", async ()
   await expect(again).rejects.toThrow("made up");
   expect(removed).toBe(1);
 });
+
+test("what the layout does not explain is named to the operator, so that it is not missed on the worst day", async () => {
+  makeFolder(`${root}/example.com/alice`);
+  for (const name of "abcdefg") writeFile(`${root}/${name}.txt`, "stray");
+  const warnings: (string | undefined)[][] = [];
+  const component = mailComponent(mailConfig.parse({ root }));
+  const { outcomes } = await vault.backup([
+    { ...component, capture: (context) => component.capture({ ...context, warn: (...said) => warnings.push(said) }) },
+  ]);
+  expect(outcomes[0]?.manifest?.warnings).toEqual([{ code: "OUTSIDE_THE_LAYOUT", count: 7 }]);
+  expect(warnings[0]?.[1]).toMatch(/^(\w\.txt\n){5}and 2 more$/);
+});
