@@ -37,6 +37,7 @@ export interface Composition extends Ports {
   breakGlass(): BreakGlass;
 }
 
+/** A store as commands use it. */
 export interface Store extends ObjectReader, ObjectWriter {
   /** Whether the place is there at all: a disk that is not mounted is not an empty store. */
   exists(): boolean;

@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import type { Survey } from "./survey.ts";
 
+/** What the first configuration says. */
 export interface ConfigDraft {
   readonly hostId: string;
   readonly name: string;

@@ -46,6 +46,7 @@ export const configSchema = z.strictObject({
     .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
 });
 
+/** A configuration that was read and found right. */
 export interface Config extends z.infer<typeof configSchema> {
   /** Absolute path of the file that it was read from. */
   readonly path: string;

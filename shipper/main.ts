@@ -22,8 +22,6 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     );
   });
 }
-if (process.argv.includes("backup")) setPriority(backgroundPriority);
-
 let stdinRead = false;
 process.exitCode = await run(process.argv.slice(2), {
   composition: compose(machine),
@@ -37,6 +35,7 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,
+  background: () => setPriority(backgroundPriority),
 });
 
 // A terminal that was waited for would keep the process alive.

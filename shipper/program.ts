@@ -45,7 +45,7 @@ export async function run(words: readonly string[], machine: Context): Promise<n
     return outcome.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) {
-      await context.stdout.write(help);
+      await context.stdout.write(help).catch(() => {});
       return exitCodes.ok;
     }
     const error = thrown instanceof CommanderError ? usageError(thrown, words) : asMailarkError(thrown);
@@ -178,6 +178,8 @@ async function tell({ stdout }: Context, json: boolean, { text, document, revoke
     await stdout.write(json ? `${JSON.stringify(document)}\n` : text);
   } catch (cause) {
     revoke?.();
+    // A reader that stopped reading has what it wants.
+    if (revoke === undefined && (cause as NodeJS.ErrnoException).code === "EPIPE") return;
     throw new MailarkError("FILE_FAILED", "the result could not be written to standard output", { cause });
   }
 }

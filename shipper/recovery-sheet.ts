@@ -1,5 +1,6 @@
 import { directoryOf } from "./store-url.ts";
 
+/** What a restore needs to know when the host is gone. */
 export interface RecoverySheet {
   readonly hostId: string;
   readonly name: string;

@@ -15,6 +15,7 @@ export interface Survey {
   readonly others: readonly string[];
 }
 
+/** Mailboxes in Maildir below one root. */
 export interface FoundMail {
   readonly root: string;
   /** `undefined`: no mailbox says how they lie. */
@@ -41,6 +42,7 @@ const otherThings = [
   ["/etc/redis", "Redis"],
 ] as const;
 
+/** How to look. */
 export interface SurveyOptions {
   readonly files: Files;
   readonly processes: Processes;

@@ -17,6 +17,7 @@ import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { reachable } from "./source.ts";
 
+/** What is captured. */
 export interface BackupOptions {
   readonly components: readonly string[];
   readonly dryRun?: boolean;
@@ -27,6 +28,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const { composition, reporter, signal } = context;
   const config = readConfig(composition.files, context.configPath);
   const components = wanted(context, config, options.components);
+  context.background?.();
   if (options.dryRun) return estimate(context, config, components);
 
   const { files } = composition;

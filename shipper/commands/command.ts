@@ -17,6 +17,8 @@ export interface Context {
   readonly cwd: string;
   /** Aborted with a MailarkError `INTERRUPTED` when the operator wants it to end. */
   readonly signal: AbortSignal;
+  /** From now on the mail server goes first. */
+  readonly background?: () => void;
 }
 
 /** The same, once the options that all commands share were read. */

@@ -17,6 +17,7 @@ import { type Survey, survey } from "../survey.ts";
 import { printable } from "../terminal/printable.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 
+/** What the operator says of the host; the rest is looked for. Paths are relative to the working directory. */
 export interface InitOptions {
   readonly store?: string;
   readonly mailRoot?: string;
@@ -53,8 +54,9 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     throw new MailarkError("ARGUMENT_INVALID", "there is no directory at the given mail root", { detail: mailRoot });
   }
   const found = await survey({ files, processes: composition.processes, signal, mailRoot });
-  const mysqlSocket = path(options.mysqlSocket) ?? found.mysqlSocket;
   const mysqlDefaultsFile = path(options.mysqlDefaultsFile);
+  // An option file names its server; a socket that was found beside it may be another's.
+  const mysqlSocket = path(options.mysqlSocket) ?? (mysqlDefaultsFile === undefined ? found.mysqlSocket : undefined);
   const mysql =
     mysqlSocket === undefined && mysqlDefaultsFile === undefined
       ? undefined

@@ -10,6 +10,7 @@ import type { CommandContext, Outcome } from "./command.ts";
 import { contentsText, idTimeText, storedBytes } from "./contents.ts";
 import { openNamedStore, openSource, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
+/** What is listed. */
 export interface ListOptions extends SourceOptions {
   readonly components: readonly string[];
   /** The hosts of the store instead of the snapshots of one. */

@@ -16,6 +16,7 @@ import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { openKeyring, readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
+/** What is brought back, where to, and with which key. */
 export interface RestoreOptions extends SourceOptions {
   readonly component: string;
   /** `latest`, an id, or a time. */

@@ -12,6 +12,7 @@ import { storedBytes, warningsText, wordsOf } from "./contents.ts";
 import { openKeyring, readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
+/** What is shown. */
 export interface ShowOptions extends SourceOptions {
   /** `latest`, an id, or a time. */
   readonly snapshot: string;

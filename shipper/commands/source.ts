@@ -12,6 +12,7 @@ import { type Config, readConfig, readSigner } from "../config.ts";
 import { withoutPassword } from "../store-url.ts";
 import type { CommandContext } from "./command.ts";
 
+/** How the operator names a store and a host, on top of the configuration or without one. */
 export interface SourceOptions {
   readonly store?: string;
   readonly host?: string;
@@ -26,6 +27,7 @@ export interface NamedStore {
   readonly config: Config | undefined;
 }
 
+/** One host of a store, and whose signatures count for it. */
 export interface Source extends NamedStore {
   readonly hostId: string;
   readonly trust: Trust;

@@ -15,6 +15,7 @@ import { storedBytes } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
+/** What is verified, and how deep. */
 export interface VerifyOptions extends SourceOptions {
   /** Names of components and ids of snapshots, mixed. */
   readonly what: readonly string[];

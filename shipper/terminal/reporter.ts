@@ -15,6 +15,7 @@ export interface Output {
   write(text: string): Promise<void>;
 }
 
+/** Takes what happens while a command works. */
 export interface Reporter {
   /** Something that the operator must see, and that does not end the command. */
   warn(message: string, detail?: string): void;
@@ -28,6 +29,7 @@ export interface Reporter {
   end(): void;
 }
 
+/** Whom is told, and how. */
 export interface ReporterOptions {
   readonly output: Output;
   readonly clock: Clock;
@@ -64,7 +66,7 @@ export function reporterOf({ output, clock, json, color }: ReporterOptions): Rep
     const { label, total, done, since, what } = stretch;
     if (json) return line({ event: "progress", label, bytes: done, totalBytes: total, doing: what });
     const rate = now - since >= 1000 ? `${sizeText(Math.round((done * 1000) / (now - since)))}/s` : "";
-    const amount = total === undefined ? sizeText(done) : `${sizeText(done)} of ${sizeText(total)}`;
+    const amount = total === undefined ? sizeText(done) : `${sizeText(Math.min(done, total))} of ${sizeText(total)}`;
     const parts = [label, ...(total ? [bar(done / total)] : []), amount, rate, printable(what)];
     const text = cutTo(parts.filter((part) => part !== "").join("  "), (output.columns ?? 80) - 1);
     write(`\r\x1b[2K${text}`);

@@ -1,5 +1,6 @@
 import { printable, widthOf } from "./printable.ts";
 
+/** A column and how it is aligned. */
 export interface Column {
   readonly title: string;
   /** Numbers are read by their last digit. */

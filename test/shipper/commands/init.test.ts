@@ -133,6 +133,16 @@ test("init says it with --json as well", async () => {
   });
 });
 
+test("an option file names its server: no socket of the machine is written beside it", async () => {
+  await host.init(["--mysql-defaults-file", "client.cnf"]);
+  const config = readFileSync(host.configPath, "utf8");
+  expect(config).toContain(`  mysql:\n    defaults-file: ${join(host.directory, "client.cnf")}\n    databases: all\n`);
+  await host.mailark(["init", "--config", "other.yaml", ...places(), "--yes", "--mysql-socket", "my.sock"]);
+  expect(readFileSync(join(host.directory, "other.yaml"), "utf8")).toContain(
+    `socket: ${join(host.directory, "my.sock")}`,
+  );
+});
+
 describe("wrong words are refused before anything is written:", () => {
   test.each([
     ["a store that is no URL", ["--store", "/srv/backup"], /file:\/\/\/srv\/backup/],
