@@ -47,10 +47,8 @@ export async function captureAccounts(
     const heading = headingOf(account);
     const statements = await creationOf(session, account, name, server);
     make.push(...statements.create.map((sql) => `${heading}\n${sql};\n`));
-    for (const sql of [
-      ...(await session.query(`SHOW GRANTS FOR ${name}`)).map(([line]) => line!),
-      ...statements.after,
-    ]) {
+    const granted = (await session.query(`SHOW GRANTS FOR ${name}`)).map(([line = ""]) => withoutIdentity(line));
+    for (const sql of [...granted, ...statements.after]) {
       const object = objectOf(sql);
       if (object === undefined || ownDatabases.includes(object.database)) grant.push(`${heading}\n${sql};\n`);
       else if (databases.includes(object.database) && exists(object)) {
@@ -109,6 +107,17 @@ export function recreateInMysql(create: string, name: string): { create: string[
     create: [`DROP USER IF EXISTS ${name}`, roles ? create.replace(roles[0], "") : create],
     after: roles ? [`ALTER USER ${name} DEFAULT ROLE ${roles[1]}`] : [],
   };
+}
+
+/**
+ * A grant without the password and the limits that MariaDB repeats in it: the account has them by then, and setting the password again
+ * would take away that it has expired.
+ */
+export function withoutIdentity(grant: string): string {
+  const [, head, rest] = /^(GRANT .*? ON \*\.\* TO `(?:[^`]|``)*`@`(?:[^`]|``)*`)(.*)$/s.exec(grant) ?? [];
+  if (head === undefined || rest === undefined) return grant;
+  const option = / WITH GRANT OPTION\b/.test(rest.replace(/'(?:[^'\\]|\\.|'')*'/gs, ""));
+  return option ? `${head} WITH GRANT OPTION` : head;
 }
 
 /** The table or routine that a grant is on; undefined for a whole database, for everything, and for roles. */

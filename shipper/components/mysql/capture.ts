@@ -80,9 +80,9 @@ async function captureFrom(
       measured ? measureTables(view, tables, keepsHistory(dump, server)) : Promise.resolve(new Map<Table, Measure>()),
       writeAccounts(capture),
     ]);
-    await notChanged(capture, counts);
+    const altered = await changesSince(capture, counts, tables);
 
-    const described = await describeDatabases(capture, counts, tables, measures);
+    const described = await describeDatabases(capture, counts, tables, measures, altered);
     const facts: Facts = {
       databases: described,
       accounts: [...(accounts?.accounts ?? [])],
@@ -97,6 +97,7 @@ async function captureFrom(
       ...warn("FLOAT_ROUNDED", tables.filter(({ rounded }) => rounded).length),
       ...warn("HISTORY_LEFT_OUT", keepsHistory(dump, server) ? 0 : tables.filter(({ versioned }) => versioned).length),
       ...warn("NOT_TRANSACTIONAL", tables.filter(({ transactional }) => !transactional).length),
+      ...warn("TABLES_CHANGED", altered.size),
     ];
     const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
     return {
@@ -172,27 +173,40 @@ async function together<T extends readonly unknown[]>(
   return results as unknown as T;
 }
 
+/** Reads every table in the view, and closes it. */
 async function measureTables(view: Session, tables: readonly Table[], history: boolean): Promise<Map<Table, Measure>> {
   const measures = new Map<Table, Measure>();
   for (const table of tables) {
-    // Going back to a savepoint gives the lock on the table's definition back, so that nobody's ALTER TABLE waits for the backup.
-    await view.query("SAVEPOINT mailark");
     const inexact = table.rounded || (table.versioned && !history);
+    // Gives the lock on the table's definition back, where the server lets it go before the end of the transaction.
+    await view.query("SAVEPOINT mailark");
     measures.set(table, await measureTable(view, { ...table, inexact }));
     await view.query("ROLLBACK TO SAVEPOINT mailark");
   }
+  await view.close();
   return measures;
 }
 
-/** Programs are in no view: they must be the same before and after. */
-async function notChanged(
+/**
+ * Definitions are in no view. The tables that are not what they were when the dump began: of these the dump and the facts may have
+ * seen different ones, where the change was one that the server does in place.
+ *
+ * @throws MailarkError `DUMP_FAILED` when there are more or fewer views, triggers, routines or events than then.
+ */
+async function changesSince(
   { connection, databases, context }: Capture,
-  before: ReadonlyMap<string, Counts>,
-): Promise<void> {
-  const after = await withSession(connection, context, (session) => countPrograms(session, databases));
-  for (const [database, counts] of before) {
-    if (JSON.stringify(counts) !== JSON.stringify(after.get(database))) throw changed();
-  }
+  counts: ReadonlyMap<string, Counts>,
+  tables: readonly Table[],
+): Promise<Set<Table>> {
+  return withSession(connection, context, async (session) => {
+    const after = await countPrograms(session, databases);
+    for (const [database, before] of counts) {
+      if (JSON.stringify(before) !== JSON.stringify(after.get(database))) throw changed();
+    }
+    const keyOf = ({ database, name, shape }: Table) => JSON.stringify([database, name, shape]);
+    const unchanged = new Set((await listTables(session, databases)).map(keyOf));
+    return new Set(tables.filter((table) => !unchanged.has(keyOf(table))));
+  });
 }
 
 /** A table that was changed underneath is the same, seen by the facts. */
@@ -212,6 +226,7 @@ async function describeDatabases(
   counts: ReadonlyMap<string, Counts>,
   tables: readonly Table[],
   measures: ReadonlyMap<Table, Measure>,
+  altered: ReadonlySet<Table>,
 ): Promise<DatabaseFacts[]> {
   return withSession(connection, context, async (session) => {
     const described: DatabaseFacts[] = [];
@@ -225,7 +240,8 @@ async function describeDatabases(
           .flatMap((table) => {
             const measure = measures.get(table);
             if (measure === undefined) return [];
-            return { name: table.name, ...measure, ...(!table.transactional && { transactional: false as const }) };
+            const frozen = table.transactional && !altered.has(table);
+            return { name: table.name, ...measure, ...(!frozen && { frozen: false as const }) };
           }),
         ...counts.get(name)!,
       });

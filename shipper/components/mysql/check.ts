@@ -94,11 +94,9 @@ function differenceOf(table: TableFacts, found: Measure): string | undefined {
 
 /** A difference is a failure only where the fact is of the very content that was dumped, and measured in the same way. */
 async function judge(difference: string, table: TableFacts, staged: StagedMysql, questions: Questions) {
-  if (table.transactional === false) {
-    return {
-      outcome: "unproven",
-      detail: `${difference}; it has no transactions, so it may have changed in between`,
-    } as const;
+  if (table.frozen === false) {
+    const detail = `${difference}; nothing could keep it from being changed during the dump`;
+    return { outcome: "unproven", detail } as const;
   }
   if (staged.facts.factsFrom === "independent") {
     return {
@@ -127,7 +125,7 @@ async function checkPrograms(questions: Questions, database: DatabaseFacts): Pro
 async function checkViews(questions: Questions, { name: database, views }: DatabaseFacts): Promise<Check[]> {
   if (views === 0) return [];
   const names = await questions.rows(
-    `SELECT table_name FROM information_schema.views WHERE table_schema = ${quoteText(database)}`,
+    `SELECT table_name FROM information_schema.views WHERE table_schema = ${quoteText(database)} AND BINARY table_schema = ${quoteText(database)}`,
   );
   const broken: Check[] = [];
   for (const [view = ""] of names) {

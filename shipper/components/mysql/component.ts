@@ -32,7 +32,7 @@ async function estimateMysql(config: MysqlConfig, world: World): Promise<Estimat
       const databases = wantedDatabases(await listDatabases(session), config.databases);
       const rows = await session.query(
         `SELECT table_schema, SUM(data_length) FROM information_schema.tables
-         WHERE table_schema IN (${quoteTexts(databases)}) GROUP BY table_schema`,
+         WHERE table_schema IN (${quoteTexts(databases)}) GROUP BY BINARY table_schema`,
       );
       const bytes = new Map(rows.map(([name, sum]) => [name!, Number(sum)]));
       return databases.map((what) => ({ what, bytes: bytes.get(what) || 0 }));

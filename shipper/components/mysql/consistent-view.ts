@@ -6,6 +6,7 @@
  * stage commits. Whoever waits to commit waits for that moment only: a few hundred milliseconds at most, and never more than
  * {@link longestBlock}.
  */
+import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
 import type { Server } from "./server.ts";
@@ -71,9 +72,20 @@ function blockOf(session: Session, { clock }: World): CommitBlock {
   return { release: () => release(true) };
 }
 
-/** A session that sees the committed data of this moment from now on. */
+/** A session that will see, from `START TRANSACTION WITH CONSISTENT SNAPSHOT` on, the data that was committed by then. */
 export async function openView(connection: Connection, world: World): Promise<Session> {
-  const session = await openSession(connection, world);
-  await session.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-  return session;
+  // While a session could write to the binary log the server keeps its locks on the definition of every table that it has read, and
+  // ALTER TABLE, with everybody behind it, waits. This one only reads.
+  for (const unlogged of [true, false]) {
+    const session = await openSession(connection, world);
+    try {
+      await session.query("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+      if (unlogged) await session.query("SET SESSION sql_log_bin=0");
+      return session;
+    } catch (error) {
+      await session.close();
+      if (!unlogged || serverErrorOf(error) === undefined) throw error;
+    }
+  }
+  throw new MailarkError("INTERNAL", "a view was neither opened nor refused");
 }

@@ -13,8 +13,8 @@ const tableFacts = z.object({
   /** Absent for what a dump can not bring back to the last bit; there is a digest then. */
   checksum: z.string().optional(),
   digest: z.string().optional(),
-  /** False for a table that has no transactions, so that nothing can freeze it. */
-  transactional: z.literal(false).optional(),
+  /** False for a table that has no transactions, or that was changed (ALTER TABLE) during the dump: rows and checksum may be of another moment. */
+  frozen: z.literal(false).optional(),
 });
 
 const databaseFacts = z.object({
@@ -72,7 +72,7 @@ export async function countPrograms(session: Session, databases: readonly string
   const among = quoteTexts(databases);
   const ask = async (table: string, column: string) => {
     const rows = await session.query(
-      `SELECT ${column}, COUNT(*) FROM information_schema.${table} WHERE ${column} IN (${among}) GROUP BY ${column}`,
+      `SELECT ${column}, COUNT(*) FROM information_schema.${table} WHERE ${column} IN (${among}) GROUP BY BINARY ${column}`,
     );
     return new Map(rows.map(([name, number]) => [name!, Number(number)]));
   };
@@ -102,6 +102,8 @@ export interface Table {
   readonly rounded: boolean;
   /** Keeps past rows (system versioning). */
   readonly versioned: boolean;
+  /** The same as long as its columns are. */
+  readonly shape: string;
 }
 
 /** All tables with rows; sequences and views are not among them. */
@@ -110,22 +112,27 @@ export async function listTables(session: Session, databases: readonly string[])
   const engines = await session.query("SELECT engine FROM information_schema.engines WHERE transactions = 'YES'");
   const transactional = new Set(engines.map(([name]) => name));
   const columns = await session.query(
-    `SELECT DISTINCT table_schema, table_name FROM information_schema.columns
-     WHERE data_type = 'float' AND table_schema IN (${among})`,
+    `SELECT table_schema, table_name, MAX(data_type = 'float'), SUM(CRC32(CONCAT_WS('\t', column_name, ordinal_position,
+       column_type, is_nullable, collation_name, column_default)))
+     FROM information_schema.columns WHERE table_schema IN (${among}) GROUP BY BINARY table_schema, BINARY table_name`,
   );
-  const rounded = new Set(columns.map((names) => JSON.stringify(names)));
+  const shapes = new Map(columns.map(([database, name, ...shape]) => [JSON.stringify([database, name]), shape]));
   const rows = await session.query(
     `SELECT table_schema, table_name, engine, table_type FROM information_schema.tables
      WHERE table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') AND table_schema IN (${among})
      ORDER BY BINARY table_schema, BINARY table_name`,
   );
-  return rows.map(([database = "", name = "", engine, type]) => ({
-    database,
-    name,
-    transactional: transactional.has(engine),
-    rounded: rounded.has(JSON.stringify([database, name])),
-    versioned: type === "SYSTEM VERSIONED",
-  }));
+  return rows.map(([database = "", name = "", engine, type]) => {
+    const [rounded, shape = ""] = shapes.get(JSON.stringify([database, name])) ?? [];
+    return {
+      database,
+      name,
+      transactional: transactional.has(engine),
+      rounded: rounded === "1",
+      versioned: type === "SYSTEM VERSIONED",
+      shape,
+    };
+  });
 }
 
 /** Rows of a table and what tells its content, as the session sees it. */
@@ -142,7 +149,8 @@ export async function measureTable(
   if (inexact) {
     const columns = await session.query(
       `SELECT column_name FROM information_schema.columns
-       WHERE table_schema = ${quoteText(database)} AND table_name = ${quoteText(name)} ORDER BY ordinal_position`,
+       WHERE table_schema = ${quoteText(database)} AND table_name = ${quoteText(name)}
+         AND BINARY table_schema = ${quoteText(database)} AND BINARY table_name = ${quoteText(name)} ORDER BY ordinal_position`,
     );
     const texts = columns.map(([column = ""]) => `IFNULL(HEX(CONCAT(${quoteName(column)})), 'N')`);
     const [summed] = await session.query(

@@ -100,12 +100,13 @@ async function load(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") throw error;
-    const complaint = connection.scrub(error.detail ?? "");
+    // The server repeats the text near a mistake, which may be a password's hash.
+    const secret = part === "accounts";
+    const complaint = secret ? (/ERROR \d+ \(\w+\) at line \d+/.exec(error.detail ?? "")?.[0] ?? "") : error.detail;
     throw new MailarkError("RESTORE_FAILED", `the database server did not accept the part ${part}`, {
-      // The server repeats the text near a mistake, which may be a password's hash.
-      detail: part === "accounts" ? complaint.replace(/'[^']*'/g, "'…'") : complaint,
+      detail: connection.scrub(complaint ?? ""),
       hint: "restore to a server of the same kind and release as the one that was captured, or a newer one",
-      cause: error,
+      ...(!secret && { cause: error }),
     });
   }
 }
