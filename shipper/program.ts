@@ -222,6 +222,6 @@ function withoutKeys(output: Output): Output {
     get columns() {
       return output.columns;
     },
-    write: (text) => output.write(text.replace(/AGE-SECRET-KEY-[A-Z0-9]+/gi, "AGE-SECRET-KEY-…")),
+    write: (text) => output.write(text.replace(/AGE-SECRET-KEY-[A-Z0-9]{16,}/gi, "AGE-SECRET-KEY-…")),
   };
 }
