@@ -52,7 +52,7 @@ for chain in "$work/chains"/*; do
   while read -r pack offset bytes; do segment "$owner" "$pack" "$offset" "$bytes" >> "$work/index"; done < "$chain"
   awk -F '\t' -v list="$work/list" -f "$work/replay.awk" "$work/index" > "$work/plan" || die "an index of $owner is unsafe"
   while read -r pack offset bytes n; do segment "$owner" "$pack" "$offset" "$bytes" >> "$work/got/$n.tar"; done < "$work/list"
-  for tar in "$work/got"/*.tar; do [ ! -e "$tar" ] || { tar -xf "$tar" -C "$work/got"; rm "$tar"; }; done
+  for tar in "$work/got"/*.tar; do [ ! -e "$tar" ] || { tar -xf "$tar" -C "$work/got" && rm "$tar" || die "an archive of $owner is damaged"; }; done
   (cd "$work/got" && ls | sed 's/.*/&  &/' > "$work/sums" && { [ ! -s "$work/sums" ] || sha256sum -c --quiet "$work/sums"; }) ||
     die "a content of $owner is damaged"
   (cd "$target" && got=$work/got sh "$work/plan") || die "a mailbox of $owner could not be written"

@@ -4,7 +4,8 @@ import { Keyring } from "../../core/keyring.ts";
 import { type ComponentName, componentNames, patterns } from "../../core/keys.ts";
 import type { Manifest } from "../../core/manifest.ts";
 import { SnapshotReader } from "../../core/snapshot-reader.ts";
-import { type Finding, findingOfManifest, SnapshotVerifier, verifyRuns } from "../../core/verification.ts";
+import type { Finding } from "../../core/verification.ts";
+import { type VerifiedSnapshot, verifyHost } from "../../core/verify-host.ts";
 import { examine } from "../examine.ts";
 import { printable } from "../terminal/printable.ts";
 import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
@@ -24,13 +25,6 @@ export interface VerifyOptions extends SourceOptions {
   readonly identity?: string;
 }
 
-interface Verified {
-  readonly component: ComponentName;
-  readonly snapshotId: string;
-  readonly bytes: number;
-  readonly findings: readonly Finding[];
-}
-
 /**
  * Compares what the store holds with what the host signed, and reports every difference. Nothing to verify is a finding too: an
  * empty store is what a lost one looks like.
@@ -44,39 +38,24 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
   warnUnlessPinned(context, source);
   const entries = await entriesOf(context, source, components, ids);
   const keyring = identities && new Keyring(source.reader, source.hostId, identities);
-  const verified: Verified[] = [];
+  const total = entries.reduce((sum, { manifest }) => sum + (manifest ? storedBytes(manifest) : 0), 0);
+  reporter.begin(options.deep ? "reading and decrypting" : "reading", options.deep ? total * 2 : total);
   try {
-    const total = entries.reduce((sum, { manifest }) => sum + (manifest ? storedBytes(manifest) : 0), 0);
-    reporter.begin(options.deep ? "reading and decrypting" : "reading", options.deep ? total * 2 : total);
-    const verifier = new SnapshotVerifier(source.reader, { signal: context.signal, read: reporter.advance });
-    for (const entry of entries) verified.push(await judge(entry, verifier));
+    const { snapshots, others, runs } = await verifyHost(source.reader, source.hostId, source.trust, {
+      signal: context.signal,
+      read: reporter.advance,
+      judging: ({ address }) => reporter.doing(`${address.component} ${address.snapshotId}`),
+      ...(keyring && { examine: (manifest) => decrypt(manifest, keyring) }),
+      // What a run stored can be missed only where everything is looked at.
+      ...(options.what.length > 0 && { entries }),
+    });
+    return report(context, source, snapshots, others, {
+      deep: options.deep === true,
+      runs: runs.length,
+      milliseconds: composition.clock.now() - startedAt,
+    });
   } finally {
     reporter.end();
-  }
-  // What a run stored can be missed only where everything was looked at.
-  const runs =
-    ids.size > 0 ? { runs: [], findings: [] } : await verifyRuns(source.reader, source.hostId, source.trusted);
-  const gone = runs.findings.filter(
-    ({ key }) => components.some((name) => key.includes(`/${name}/`)) || key.includes("/runs/"),
-  );
-  const refused = source.trust.refused.map(({ key, error: { code, message } }): Finding => ({ key, code, message }));
-  const others = [...gone, ...refused];
-  return report(context, source, verified, others, {
-    deep: options.deep === true,
-    runs: runs.runs.length,
-    milliseconds: composition.clock.now() - startedAt,
-  });
-
-  async function judge(entry: CatalogEntry, verifier: SnapshotVerifier): Promise<Verified> {
-    context.signal.throwIfAborted();
-    const { component, snapshotId } = entry.address;
-    reporter.doing(`${component} ${snapshotId}`);
-    if (entry.error) {
-      return { component, snapshotId, bytes: 0, findings: [findingOfManifest(entry.address, entry.error)] };
-    }
-    const findings = [...(await verifier.verify(entry.manifest))];
-    if (keyring) findings.push(...(await decrypt(entry.manifest, keyring)));
-    return { component, snapshotId, bytes: storedBytes(entry.manifest), findings };
   }
 
   async function decrypt(manifest: Manifest, opened: Keyring): Promise<readonly Finding[]> {
@@ -114,10 +93,16 @@ async function entriesOf(
 function report(
   { configNamed, configPath }: CommandContext,
   source: Source,
-  verified: readonly Verified[],
+  snapshots: readonly VerifiedSnapshot[],
   others: readonly Finding[],
   { deep, runs, milliseconds }: { deep: boolean; runs: number; milliseconds: number },
 ): Outcome {
+  const verified = snapshots.map(({ entry: { address, manifest }, findings }) => ({
+    component: address.component,
+    snapshotId: address.snapshotId,
+    bytes: manifest ? storedBytes(manifest) : 0,
+    findings,
+  }));
   const findings = [...verified.flatMap((snapshot) => snapshot.findings), ...others];
   const nothing = verified.length === 0;
   const exitCode = findings.length > 0 || nothing ? exitCodes.verification : exitCodes.ok;

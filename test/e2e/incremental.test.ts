@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readTrust } from "../../core/enrolment.ts";
 import { verifyHost } from "../../core/verify-host.ts";
 import { mailComponent } from "../../shipper/components/mail/component.ts";
 import { mailConfig } from "../../shipper/components/mail/config.ts";
@@ -67,7 +68,11 @@ async function staged(
 }
 
 test("a snapshot that builds on an older one is whole, and every byte that it needs can be read", async () => {
-  const { snapshots, others } = await verifyHost(vault.store, vault.hostId);
+  const { snapshots, others } = await verifyHost(
+    vault.store,
+    vault.hostId,
+    await readTrust(vault.store, vault.hostId, undefined),
+  );
   expect(others).toEqual([]);
   expect(snapshots.map(({ entry, findings }) => [entry.manifest?.kind, findings])).toEqual([
     ["full", []],
@@ -88,7 +93,11 @@ test("flag changes, moves, expunges, new mail and removed folders since the full
 });
 
 test("the full that it builds on is still what it was", async () => {
-  const { snapshots } = await verifyHost(vault.store, vault.hostId);
+  const { snapshots } = await verifyHost(
+    vault.store,
+    vault.hostId,
+    await readTrust(vault.store, vault.hostId, undefined),
+  );
   const { snapshotId } = snapshots[0]!.entry.address;
   const tree = await staged(`${vault.directory}/full`, { snapshotId });
   const expected = Object.keys(treeOf(root, leftOutOfSnapshots)).filter((path) => !path.includes("9.same"));

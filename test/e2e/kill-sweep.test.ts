@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { listSnapshots } from "../../core/catalog.ts";
+import { readTrust } from "../../core/enrolment.ts";
 import { Keyring } from "../../core/keyring.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { nodeFiles } from "../../core/ports/files.ts";
@@ -40,7 +41,11 @@ const run = (plan: FaultPlan) =>
 
 /** Only whole snapshots are listed, and all of them can be read to the last byte. */
 async function expectWholeSnapshots(): Promise<number> {
-  const { snapshots, others } = await verifyHost(vault.store, vault.hostId);
+  const { snapshots, others } = await verifyHost(
+    vault.store,
+    vault.hostId,
+    await readTrust(vault.store, vault.hostId, undefined),
+  );
   expect(others).toEqual([]);
   const keyring = new Keyring(vault.store, vault.hostId, [vault.identity]);
   for (const { entry, findings } of snapshots) {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readTrust } from "../../core/enrolment.ts";
 import { MailarkError } from "../../core/errors.ts";
 import { generateSigningKey, signDocument, signerOf } from "../../core/signed-document.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
@@ -48,8 +49,9 @@ function changed(changes: ReadonlyMap<string, Buffer | undefined>): ObjectReader
 
 /** What `verify` says of a store, or the error that it ends on. */
 async function verify(changes: ReadonlyMap<string, Buffer | undefined>): Promise<HostVerification | MailarkError> {
+  const reader = changed(changes);
   try {
-    return await verifyHost(changed(changes), vault.hostId);
+    return await verifyHost(reader, vault.hostId, await readTrust(reader, vault.hostId, undefined));
   } catch (error) {
     if (error instanceof MailarkError) return error;
     throw error;
