@@ -11,61 +11,65 @@ import { closeSync, existsSync, mkdtempSync, openSync, readSync, rmSync, statSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateIdentity, opener, sealedBytes, sealer } from "../core/age/age.ts";
+import { inTurns, median } from "./measure.ts";
+import { atLeast, type Bench, type BenchOptions, columns, type Report } from "./report.ts";
 
-/** One line of the result. */
-export interface Row {
-  readonly operation: "seal" | "open";
-  readonly tool: "age" | "mailark";
-  /** Median of the rounds. */
-  readonly seconds: number;
-  /** Plaintext, in millions of bytes. */
-  readonly megabytesPerSecond: number;
-  /** Throughput in terms of the `age` program's: 1 is the same, 2 twice as fast. */
-  readonly ratio: number;
-}
+export const age: Bench = {
+  title: "sealing and opening, against the age program",
+  programs: ["age"],
+  run: measureAge,
+};
 
+/** Of the program's throughput. It uses other assembly for the same cipher, and nothing of a backup waits for this alone. */
+const leastThroughput = 0.8;
+const bytes = 1_000_000_000;
 const segmentBytes = 8 * 1024 * 1024;
 const recipients = 1;
 
 /**
- * Measures on this machine, which needs `age` and three times the bytes free in /dev/shm.
+ * Needs three times {@link bytes} free in /dev/shm.
  *
- * @default bytes 1,000,000,000
- * @default rounds 5
- * Throws when anything that was opened differs from what was sealed.
+ * @throws Error when anything that was opened differs from what was sealed.
  */
-export async function measureAge(options: { bytes?: number; rounds?: number } = {}): Promise<Row[]> {
-  const { bytes = 1_000_000_000, rounds = 5 } = options;
+async function measureAge({ rounds = 5, say }: BenchOptions): Promise<Report> {
   const place = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "mailark-bench-"));
   try {
     const paths = { plain: join(place, "plain"), sealed: join(place, "sealed"), opened: join(place, "opened") };
     makeInput(paths.plain, bytes);
     const tools = [ageProgram(place, paths), mailark(paths)];
-    const seconds = tools.map(() => ({ seal: [] as number[], open: [] as number[] }));
+    const measured = await inTurns(tools, rounds, (tool, round) => {
+      say(`round ${round + 1} of ${rounds}: ${tool.name}`);
+      const seconds = { seal: time(tool.seal), open: time(tool.open) };
+      requireSame(paths.plain, paths.opened, tool.name);
+      rmSync(paths.sealed);
+      rmSync(paths.opened);
+      return seconds;
+    });
 
-    for (let round = 0; round < rounds; round++) {
-      const order = round % 2 === 0 ? [0, 1] : [1, 0];
-      for (const index of order) {
-        const tool = tools[index]!;
-        seconds[index]!.seal.push(time(tool.seal));
-        seconds[index]!.open.push(time(tool.open));
-        requireSame(paths.plain, paths.opened, tool.name);
-        rmSync(paths.sealed);
-        rmSync(paths.opened);
-      }
-    }
-
-    const rows = (["seal", "open"] as const).flatMap((operation) => {
-      const medians = seconds.map((measured) => median(measured[operation]));
-      return tools.map((tool, index) => ({
+    const results = (["seal", "open"] as const).flatMap((operation) => {
+      const medians = measured.map((each) => median(each.map((seconds) => seconds[operation])));
+      return tools.map(({ name }, index) => ({
         operation,
-        tool: tool.name,
+        name,
         seconds: medians[index]!,
-        megabytesPerSecond: bytes / 1e6 / medians[index]!,
+        throughput: bytes / 1e6 / medians[index]!,
         ratio: medians[0]! / medians[index]!,
       }));
     });
-    return rows;
+    return {
+      columns: columns(["operation", "tool"], ["median s", "MB/s of plaintext", "throughput, age = 1"]),
+      rows: results.map(({ operation, name, seconds, throughput, ratio }) => [
+        operation,
+        name,
+        seconds.toFixed(2),
+        throughput.toFixed(0),
+        ratio.toFixed(2),
+      ]),
+      notes: [`${bytes / 1e6} MB of random bytes, ${rounds} rounds`],
+      verdicts: results
+        .filter(({ name }) => name === "mailark")
+        .map(({ operation, ratio }) => atLeast(`${operation}, throughput, age = 1`, ratio, leastThroughput)),
+    };
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
@@ -78,7 +82,7 @@ interface Paths {
 }
 
 interface Tool {
-  readonly name: Row["tool"];
+  readonly name: "age" | "mailark";
   seal(): void;
   open(): void;
 }
@@ -145,24 +149,4 @@ function time(act: () => void): number {
   const start = performance.now();
   act();
   return (performance.now() - start) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-if (import.meta.main) {
-  const [bytes, rounds] = process.argv.slice(2).map(Number);
-  const rows = await measureAge({ ...(bytes ? { bytes } : {}), ...(rounds ? { rounds } : {}) });
-  console.table(
-    rows.map((row) => ({
-      operation: row.operation,
-      tool: row.tool,
-      "median s": row.seconds.toFixed(2),
-      "MB/s of plaintext": Math.round(row.megabytesPerSecond),
-      "ratio to age": row.ratio.toFixed(2),
-    })),
-  );
 }
