@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type SandboxHost, startHost } from "../../sandbox/host/host.ts";
@@ -85,26 +85,30 @@ test.each(["awk", "mawk"])("mailboxes come back exactly as mailark itself brings
   expect(there.filter((name) => name.includes("/") && !name.includes("9.same")).sort()).toEqual(found.sort());
 });
 
-test("databases and accounts come back into an empty server", async () => {
+test("databases and accounts come back into an empty server, by the lines of the restore page", async () => {
   const target = join(vault.directory, "sql");
   restore("mysql", target);
-  const facts = JSON.parse(readFileSync(join(target, "facts"), "utf8"));
+  const page = readFileSync(new URL("../../docs/restore.md", import.meta.url), "utf8");
+  const [, lines = ""] = page.match(/```sh\n(cd \/srv\/sql\n[^`]*)```/) ?? [];
+  expect(lines).toContain("load events");
   const other = await startHost({ services: ["mariadb"] });
   try {
     await other.mariadb.sql("DROP DATABASE mailserver");
-    const client = (sql: Buffer | string, ...args: string[]) =>
-      execFileSync("mariadb", [`--defaults-extra-file=${other.mariadb.defaultsFile}`, ...args], { input: sql });
-    for (const { name, part, create } of facts.databases) {
-      client(`${create};`);
-      client(readFileSync(join(target, part)), name);
-    }
-    client(readFileSync(join(target, "accounts")));
+    const client = execFileSync("which", ["mariadb"], { encoding: "utf8" }).trim();
+    const wrapper = `#!/bin/sh\nexec ${client} --defaults-extra-file=${other.mariadb.defaultsFile} "$@"\n`;
+    writeFileSync(join(path, "mariadb"), wrapper, { mode: 0o755 });
+    execFileSync(join(path, "sh"), ["-ec", lines.replace("/srv/sql", target)], { env: { PATH: path }, stdio: "pipe" });
     const question =
       "SELECT COUNT(*), SUM(CRC32(CONCAT_WS('|', id, email, password, display_name))) FROM mailserver.virtual_users";
     expect(await other.mariadb.sql(question)).toEqual(await host.mariadb.sql(question));
     expect(await other.mariadb.sql("CHECKSUM TABLE mailserver.api_keys, mailserver.virtual_domains")).toEqual(
       await host.mariadb.sql("CHECKSUM TABLE mailserver.api_keys, mailserver.virtual_domains"),
     );
+    const programs = `SELECT COUNT(*), MAX(routine_name) FROM information_schema.routines WHERE routine_schema = 'mailserver'
+      UNION ALL SELECT COUNT(*), MAX(trigger_name) FROM information_schema.triggers WHERE trigger_schema = 'mailserver'
+      UNION ALL SELECT COUNT(*), MAX(event_name) FROM information_schema.events WHERE event_schema = 'mailserver'
+      UNION ALL SELECT COUNT(*), MAX(table_name) FROM information_schema.views WHERE table_schema = 'mailserver'`;
+    expect(await other.mariadb.sql(programs)).toEqual(await host.mariadb.sql(programs));
   } finally {
     await other.stop();
   }
