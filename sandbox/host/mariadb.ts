@@ -53,6 +53,8 @@ export async function prepareMariadb(
        '$.authentication_string', PASSWORD('${password}')) WHERE user = 'root';\n`,
     account,
   );
+  // A server that starts removes every temporary table in its temporary directory, those of its neighbours too, which crash on it.
+  const tmpdir = makeFolder(join(home, "tmp"), account, 0o750);
   const durability = ["--innodb-flush-method=nosync", "--debug-no-sync", "--innodb-log-file-size=32M"];
 
   async function initialise(): Promise<void> {
@@ -61,6 +63,7 @@ export async function prepareMariadb(
       programPath("mariadb-install-db", "mariadb-server"),
       "--no-defaults",
       `--datadir=${datadir}`,
+      `--tmpdir=${tmpdir}`,
       "--auth-root-authentication-method=normal",
       "--skip-test-db",
       `--extra-file=${firstWords}`,
@@ -83,6 +86,7 @@ export async function prepareMariadb(
       programPath("mariadbd", "mariadb-server"),
       "--no-defaults",
       `--datadir=${datadir}`,
+      `--tmpdir=${tmpdir}`,
       `--socket=${socket}`,
       `--pid-file=${join(home, "mariadb.pid")}`,
       "--skip-networking",

@@ -1,6 +1,7 @@
 /** What a dump program prints, as a stream that ends only where the program says that it is whole. */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { RunningProcess } from "../../processes.ts";
+import { watchForStalls } from "../../stall-watch.ts";
 import type { World } from "../component.ts";
 import type { Connection, Program } from "./connection.ts";
 
@@ -22,41 +23,43 @@ export async function* dumpOutput(
 ): AsyncGenerator<Buffer> {
   const running = await processes.start(connection.command(program.name, args), { env: connection.env, signal });
   running.stdin.end();
-  const patient = <T>(waiting: Promise<T>) => notStalled(waiting);
+  const watch = watchForStalls(clock, connection.stallSeconds);
+  const stalled = watch.stalled.then((): never => {
+    const reason = stall(program, running, connection);
+    running.stdout.destroy(reason);
+    throw reason;
+  });
+  stalled.catch(() => {});
   try {
     const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     for (;;) {
-      const next = await patient(chunks.next());
+      watch.wait();
+      const next = await chunks.next();
+      watch.goOn();
       if (next.done) break;
       yield next.value;
     }
-    await judge(program, running, await patient(running.exited), connection);
+    watch.wait();
+    await judge(program, running, await Promise.race([running.exited, stalled]), connection);
   } catch (error) {
     signal.throwIfAborted();
     throw asMailarkError(error);
   } finally {
+    watch.end();
     running.kill("SIGKILL");
   }
+}
 
-  async function notStalled<T>(waiting: Promise<T>): Promise<T> {
-    const enough = new AbortController();
-    const seconds = connection.stallSeconds;
-    const stalled = clock.sleep(seconds * 1000, enough.signal).then(
-      () => {
-        throw new MailarkError("PROGRAM_STALLED", `${program.name} printed nothing for ${seconds} s and was ended`, {
-          hint: "look for a lock that is held in the database (SHOW PROCESSLIST), or raise stallSeconds",
-          detail: connection.scrub(running.complaint()),
-          retryable: true,
-        });
-      },
-      () => new Promise<never>(() => {}),
-    );
-    try {
-      return await Promise.race([waiting, stalled]);
-    } finally {
-      enough.abort();
-    }
-  }
+function stall(program: Program, running: RunningProcess, connection: Connection): MailarkError {
+  return new MailarkError(
+    "PROGRAM_STALLED",
+    `${program.name} printed nothing for ${connection.stallSeconds} s and was ended`,
+    {
+      hint: "look for a lock that is held in the database (SHOW PROCESSLIST), or raise stallSeconds",
+      detail: connection.scrub(running.complaint()),
+      retryable: true,
+    },
+  );
 }
 
 /** Errors of a dump that met a change of a definition: 1412, 1146, 1049, 1054, 1356 pass with the next attempt. */

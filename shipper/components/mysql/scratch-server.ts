@@ -48,6 +48,7 @@ export async function startScratchServer(path: string, flavour: Flavour, world: 
       if (account) files.chownSync(folder, account.uid, account.gid);
     }
     const own = ["setpriv", "--pdeathsig", "KILL", ...become, "--"] as const;
+    // A server that starts empties its temporary directory of tables: in a shared one that would crash the live server.
     const common = ["--no-defaults", `--datadir=${path}/data`, `--tmpdir=${path}/tmp`, ...careless(flavour)];
     await outputOf(processes, [...own, ...server.initialise, ...common, ...initial(flavour)], { cwd: path, signal });
     running = await processes.start(
