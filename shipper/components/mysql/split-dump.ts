@@ -24,6 +24,8 @@ export type Content = "tables" | "views";
 
 /** Held back always: the footer must be in it as a whole. */
 const footerBytes = 16 * 1024;
+/** Searched at once. A pipe brings a few kilobytes at a time, and what is held back would be copied with each. */
+const searchedBytes = 256 * 1024;
 /** No header is longer. */
 const headerBytes = 1024 * 1024;
 /** No CREATE DATABASE is longer. */
@@ -32,6 +34,8 @@ const createBytes = 64 * 1024;
 export class DumpSplitter {
   readonly #names: readonly string[];
   #boundaries: Boundary[];
+  #arrived: Buffer[] = [];
+  #arrivedBytes = 0;
   #held: Buffer = Buffer.alloc(0);
   #searched = 0;
   #header: string | undefined;
@@ -55,7 +59,15 @@ export class DumpSplitter {
   }
 
   *push(chunk: Buffer): Generator<Piece> {
-    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#arrived.push(chunk);
+    this.#arrivedBytes += chunk.length;
+    if (this.#header === undefined || this.#arrivedBytes >= searchedBytes) yield* this.#search();
+  }
+
+  *#search(): Generator<Piece> {
+    this.#held = Buffer.concat([this.#held, ...this.#arrived]);
+    this.#arrived = [];
+    this.#arrivedBytes = 0;
     for (;;) {
       const [next] = this.#boundaries;
       const found = next && findBoundary(this.#held, next, this.#searched);
@@ -92,6 +104,7 @@ export class DumpSplitter {
    * @throws MailarkError `DUMP_TRUNCATED` when the footer, its mark or a database did not come.
    */
   *end(): Generator<Piece> {
+    yield* this.#search();
     const text = this.#held.toString("latin1");
     const closing = text.lastIndexOf("/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n");
     const gtid = text.lastIndexOf("\n-- The deferred gtid setting for slave", closing);
