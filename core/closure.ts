@@ -13,7 +13,7 @@ export interface NeededPack extends Omit<Pack, "name"> {
 }
 
 const firstLine = "mailark-closure/1\n";
-/** A closure of a million packs, which hold 64 TB, is smaller. */
+/** A closure of a million packs, which hold 32 TB, is smaller. */
 const maximumBytes = 256 * 1024 * 1024;
 
 export function formatClosure(packs: readonly NeededPack[]): Buffer {

@@ -7,8 +7,8 @@ import { maximumSealedBytes } from "../../core/segment.ts";
 import type { ObjectWriter, Receipt } from "../../core/stores/store.ts";
 import { GrowingBody } from "./growing-body.ts";
 
-/** A pack is closed once it has this many bytes, so that requests cost by bytes and not by mailbox. */
-export const packBytes = 64 * 1024 * 1024;
+/** A pack is closed once it has this many bytes: requests cost by bytes and not by mailbox, and one pack is kept in memory. */
+export const packBytes = 32 * 1024 * 1024;
 
 /** Where a segment was put: see docs/format.md §4. */
 export interface SegmentLocation {
