@@ -9,6 +9,9 @@ import type { DatabaseFacts, Facts } from "./facts.ts";
 import { partsOf } from "./select.ts";
 import { quoteName } from "./sql-text.ts";
 
+/** A row with a large BLOB is more than a client or a server takes by default. */
+const client = "mariadb --binary-mode --max-allowed-packet=1G";
+
 /** One file of SQL, as it was written. */
 export interface StagedFile {
   readonly path: string;
@@ -40,13 +43,13 @@ export async function writeSqlFiles(
         sha256: await write(files, path, snapshot.readPart(snapshot.part(name))),
       });
       const order = ["database", "programs", "views", "accounts", "events"].indexOf(kind);
-      steps.push({ order, line: `mariadb --binary-mode --database=NAME < ${file}` });
+      steps.push({ order, line: `${client} --database=NAME < ${file}` });
     }
   }
   if (snapshot.manifest.parts.some(({ name }) => name === "accounts")) {
     const path = join(directory, "accounts.sql");
     written.push({ path, sha256: await write(files, path, snapshot.readPart(snapshot.part("accounts"))) });
-    steps.push({ order: 3, line: "mariadb --binary-mode < accounts.sql" });
+    steps.push({ order: 3, line: `${client} < accounts.sql` });
   }
   await write(files, join(directory, "create-databases.sql"), [
     Buffer.from(databases.map(({ create }) => `${create};\n`).join("")),
@@ -114,10 +117,12 @@ ${names.join("\n")}
 Load into an empty server, in this order. NAME is the database of the file's number, or another one: no file names its own. Events run as soon
 as they are loaded. accounts.sql holds password hashes: keep it, and all of this, to yourself.
 
-    mariadb --binary-mode < create-databases.sql
+    mariadb --execute='SET GLOBAL max_allowed_packet=1073741824'
+    ${client} < create-databases.sql
 ${lines.join("\n")}
 
 A client that ends at line 1 with "Unknown command" is too old for that line, which only makes loading safer: leave it out (tail -n +2).
+The first line lets the server take rows as large as they come, until it is started again.
 facts.json has the rows and the CHECKSUM TABLE … EXTENDED of every table, to compare with afterwards.
 `;
 }

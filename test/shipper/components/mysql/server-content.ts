@@ -22,6 +22,7 @@ export async function contentOf(connection: Connection, world: World, only?: rea
   const command = connection.command("mariadb-dump", [
     ...args,
     "--dump-history",
+    "--max-allowed-packet=1G",
     "--default-character-set=utf8mb4",
     "--databases",
     "--",

@@ -16,6 +16,10 @@ beforeAll(async () => {
   const start = () => startHost({ services: ["mariadb"], settings: { mariadb: { "event-scheduler": "ON" } } });
   [host, target, vault] = await Promise.all([start(), start(), createVault()]);
   await host.mariadb.sql(traps);
+  // In the dump it is twice as long, and then more than a server takes by default.
+  await host.mariadb.sql(
+    "CREATE TABLE traps.large (b LONGBLOB); INSERT INTO traps.large VALUES (REPEAT(x'00', 12000000))",
+  );
   const { outcomes } = await vault.backup([mysqlComponent(configOf(host))]);
   if (outcomes[0]?.error) throw outcomes[0].error;
 });
@@ -244,10 +248,11 @@ describe("a snapshot staged to a directory", () => {
     );
     const copy = await sourceOf(target, world);
     const lines = readFileSync(join(path, "README.txt"), "utf8").matchAll(/^ {4}mariadb --binary-mode.* < (.*)$/gm);
+    await target.mariadb.sql("SET GLOBAL max_allowed_packet=1073741824");
     for (const [, file = ""] of lines) {
       const number = /^(\d{4})-/.exec(file)?.[1];
       const database = number === undefined ? [] : [`--database=${nameOf.get(number)}`];
-      const client = copy.command("mariadb", ["--binary-mode", ...database]);
+      const client = copy.command("mariadb", ["--binary-mode", "--max-allowed-packet=1G", ...database]);
       await outputOf(nodeProcesses, client, { input: readFileSync(join(path, file)) });
     }
     const source = await sourceOf(host, world);
@@ -265,11 +270,12 @@ describe("a snapshot staged to a directory", () => {
     const { snapshot, world } = await restore();
     const source = await sourceOf(host, world);
     const before = await contentOf(source, world);
-    await host.mariadb.sql("CREATE DATABASE beside");
+    await host.mariadb.sql("SET GLOBAL max_allowed_packet=1073741824; CREATE DATABASE beside");
     for (const part of ["database", "programs", "views"]) {
       const chunks: Buffer[] = [];
       for await (const chunk of snapshot.readPart(snapshot.part(`${part}-0006`))) chunks.push(chunk);
-      await host.mariadb.sql(Buffer.concat(chunks), "beside");
+      const client = source.command("mariadb", ["--binary-mode", "--max-allowed-packet=1G", "--database=beside"]);
+      await outputOf(nodeProcesses, client, { input: Buffer.concat(chunks) });
     }
     const count = "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema =";
     expect(await host.mariadb.sql(`${count} 'beside'`)).toBe(await host.mariadb.sql(`${count} 'traps'`));
