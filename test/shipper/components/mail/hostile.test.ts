@@ -3,9 +3,12 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { formatRow } from "../../../../core/rows.ts";
+import type { SegmentReference } from "../../../../core/snapshot-reader.ts";
+import { buildMailbox } from "../../../../shipper/components/mail/build-mailbox.ts";
 import { mailComponent } from "../../../../shipper/components/mail/component.ts";
 import { mailConfig } from "../../../../shipper/components/mail/config.ts";
 import { type FileRow, rowOf } from "../../../../shipper/components/mail/index-rows.ts";
+import { readIndex, readTable } from "../../../../shipper/components/mail/read-table.ts";
 import { addIncremental, type Growth, sha256Of } from "../../../fixtures/incremental.ts";
 import { makeFolder, treeOf } from "../../../fixtures/mailboxes.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
@@ -96,5 +99,65 @@ describe("an archive with anything but contents named by their hashes is refused
     const file = { mode: 0o600, bytes: evil.length, modified: "1", sha256 };
     await forge({ contents, rows: (_, archive) => [rowOf.file("evil", { ...file, archive })] });
     await expectRefused(/OBJECT_CORRUPT/);
+  });
+
+  test.each(Object.entries(attacks))("deep verification finds %s", async (_, contents) => {
+    const file = { mode: 0o600, bytes: evil.length, modified: "1", sha256 };
+    await forge({ contents, rows: (_, archive) => [rowOf.file("evil", { ...file, archive })] });
+    await expect(component().examine!(await vault.open("mail"), vault.world())).rejects.toMatchObject({
+      code: "OBJECT_CORRUPT",
+    });
+  });
+});
+
+describe("an index that lies about what it restores is refused, and nothing is left", () => {
+  const file = { mode: 0o600, bytes: evil.length, modified: "1", sha256 };
+  const expectNothing = async (code?: string) => {
+    const target = `${vault.directory}/out`;
+    await expect(byMailark(target)).rejects.toMatchObject({ code: expect.stringMatching(code ?? ".") });
+    expect(Object.keys(treeOf(target)).filter((path) => path !== ".")).toEqual([]);
+  };
+
+  test("a content that has another size", async () => {
+    await forge({ rows: (_, archive) => [rowOf.file("evil", { ...file, bytes: evil.length + 1, archive })] });
+    await expectNothing("OBJECT_CORRUPT");
+    await expect(component().examine!(await vault.open("mail"), vault.world())).rejects.toMatchObject({
+      code: "OBJECT_CORRUPT",
+    });
+  });
+
+  test.each([
+    ["contents of their own", Buffer.from("other\n")],
+    ["one content", evil],
+  ])("two messages that would be one file, with %s", async (_, other) => {
+    const message = { folder: "Maildir", state: "cur" as const, mode: 0o600, modified: "1" };
+    await forge({
+      contents: new Map([
+        [sha256, evil],
+        [sha256Of(other), other],
+      ]),
+      rows: (_, archive) => [
+        rowOf.put({ ...message, base: "1.a", info: ":2,S", bytes: evil.length, sha256, archive }),
+        rowOf.put({ ...message, base: "1.a:2,S", info: "", bytes: other.length, sha256: sha256Of(other), archive }),
+      ],
+    });
+    await expectNothing();
+  });
+
+  test("a file below a link, should it ever get past the reading of the index", async () => {
+    await forge({});
+    const snapshot = await vault.open("mail");
+    const [[ownerId, chain]] = [...(await readTable(snapshot))] as [[string, readonly SegmentReference[]]];
+    const index = await readIndex(snapshot, chain);
+    const outside = `${vault.directory}/outside`;
+    makeFolder(outside);
+    const before = treeOf(outside);
+    index.links.set("out", outside);
+    index.files.set("out/evil", { ...file, archive: Math.max(...index.archives.keys()) });
+    const { files, signal } = vault.world();
+    await expect(
+      buildMailbox(`${vault.directory}/built`, { ownerId, index }, snapshot, { files, signal }),
+    ).rejects.toThrow();
+    expect(treeOf(outside)).toEqual(before);
   });
 });

@@ -141,4 +141,47 @@ describe("listing", () => {
     expect(listing.proof).toBe("quiet");
     expect(slept).toBeGreaterThan(0);
   });
+
+  test("a time in whole seconds is not believed before two of them have gone by", async () => {
+    writeFile(`${maildir}/cur/1.a:2,`, "");
+    const { files, signal } = vault.world();
+    files.utimesSync(`${maildir}/cur`, 1_700_000_000, 1_700_000_000);
+    let time = Date.now() + 500;
+    let slept = 0;
+    const clock = {
+      now: () => time,
+      async sleep(milliseconds: number) {
+        slept += milliseconds;
+        time += milliseconds;
+      },
+    };
+    expect((await listMailbox(maildir, { files, clock, signal })).proof).toBe("quiet");
+    expect(slept).toBeGreaterThan(1000);
+  });
+
+  test("what single passes saw is put together, where the mailbox never keeps still", async () => {
+    writeFile(`${maildir}/cur/1.a:2,`, "");
+    writeFile(`${maildir}/cur/2.b:2,`, "");
+    let passes = 0;
+    const unlucky = readingBy((disk, path, names) => {
+      const listed = names();
+      if (path !== `${maildir}/cur`) return listed;
+      passes += 1;
+      disk.utimesSync(`${maildir}/cur`, 1, passes);
+      return listed.filter((file) => !file.startsWith(passes % 2 === 0 ? "1.a" : "2.b"));
+    });
+    const listing = await list(unlucky);
+    expect(listing.messages.map(({ base }) => base).sort()).toEqual(["1.a", "2.b"]);
+  });
+
+  test("passes end although the uidlist names what is gone, where the mailbox never keeps still", async () => {
+    writeFile(`${maildir}/cur/1.a:2,`, "");
+    writeFile(`${maildir}/dovecot-uidlist`, uidlist(1, ["1.a", "2.gone"]));
+    let passes = 0;
+    const restless = readingBy((disk, path, names) => {
+      if (path === `${maildir}/cur`) disk.utimesSync(`${maildir}/cur`, 1, ++passes);
+      return names();
+    });
+    expect(await list(restless)).toMatchObject({ proof: "agreed", messages: [{ base: "1.a" }] });
+  });
 });
