@@ -140,16 +140,14 @@ function importPrivate(secret: Uint8Array): PrivateKey {
   return { key, recipient: exportPublic(createPublicKey(key)) };
 }
 
-/** X25519. `undefined`: the result is all zeros, because the point is of low order; OpenSSL reports that as a failure. */
+/** X25519. `undefined`: the result would be all zeros, because the point is of low order; OpenSSL reports that as a failure. */
 function agree(privateKey: KeyObject, publicKey: KeyObject): Buffer | undefined {
-  let secret: Buffer;
   try {
-    secret = diffieHellman({ privateKey, publicKey });
+    return diffieHellman({ privateKey, publicKey });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ERR_OSSL_FAILED_DURING_DERIVATION") return undefined;
     throw error;
   }
-  return secret.every((byte) => byte === 0) ? undefined : secret;
 }
 
 function wrapKey(secret: Buffer, share: Buffer, recipient: Buffer): Buffer {

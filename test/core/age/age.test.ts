@@ -15,7 +15,7 @@ import {
   sealer,
 } from "../../../core/age/age.ts";
 import { encodeBech32 } from "../../../core/age/bech32.ts";
-import { parseHeader } from "../../../core/age/header.ts";
+import { formatHeader, parseHeader } from "../../../core/age/header.ts";
 import { MailarkError } from "../../../core/errors.ts";
 
 const kib = 1024;
@@ -155,6 +155,15 @@ describe("a damaged file", () => {
     const other = seal(plaintext, [ann.recipient, bob.recipient]);
     const mixed = Buffer.concat([file.subarray(0, headerBytes(2)), other.subarray(headerBytes(2))]);
     expect(thrownBy(() => openAsAnn(mixed)).code).toBe("DECRYPTION_FAILED");
+  });
+
+  test("is refused when a passphrase stands beside its recipient", () => {
+    const { stanzas } = parseHeader(file);
+    const scrypt = { args: ["scrypt", "A".repeat(22), "18"] as const, body: randomBytes(32) };
+    const fileKey = openHeader(file, [ann.identity])!;
+    const mixed = formatHeader([...stanzas, scrypt], fileKey);
+    expect(thrownBy(() => openHeader(mixed, [ann.identity])).message).toContain("passphrase");
+    expect(openHeader(formatHeader(stanzas, fileKey), [ann.identity])).toEqual(fileKey);
   });
 
   test("does not keep the reader busy with more recipients than any of our files has", () => {

@@ -1,0 +1,98 @@
+import { describe, expect, test } from "vitest";
+import { generateIdentity } from "../../core/age/age.ts";
+import { systemClock } from "../../core/ports/clock.ts";
+import { nodeFiles } from "../../core/ports/files.ts";
+import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
+import type { ObjectWriter } from "../../core/stores/store.ts";
+import { backup } from "../../shipper/backup.ts";
+import type { CaptureContext, Captured, Component } from "../../shipper/components/component.ts";
+import { nodeProcesses } from "../../shipper/processes.ts";
+import { sealingKeys } from "../../shipper/sealing-keys.ts";
+import { memoryStore } from "../fixtures/memory-store.ts";
+import { scratchDirectory } from "../fixtures/scratch.ts";
+
+/** A component that only knows how to be captured. */
+const component = (name: Component["name"], capture: (context: CaptureContext) => Promise<Captured>): Component =>
+  ({ name, capture }) as Component;
+const nothing: Captured = { cutAt: 0, completeness: "complete", tools: {}, facts: {}, warnings: [] };
+
+function run(components: readonly Component[], store: ObjectWriter, signal = new AbortController().signal) {
+  const hostId = "host-1";
+  const world = { files: nodeFiles, clock: systemClock, processes: nodeProcesses, signal, progress: () => {} };
+  const keys = sealingKeys({
+    ...world,
+    store,
+    hostId,
+    stateDirectory: scratchDirectory(),
+    recoveryRecipient: generateIdentity().recipient,
+  });
+  const signer = signerOf(generateSigningKey());
+  const breakGlass = { "restore.sh": Buffer.from("#!/bin/sh\n"), "format.md": Buffer.from("# The format\n") };
+  return backup(components, { store, hostId, signer, keys, breakGlass }, world);
+}
+
+const runsOf = (objects: ReadonlyMap<string, Buffer>) =>
+  [...objects].flatMap(([key, bytes]) =>
+    key.includes("/runs/") ? [JSON.parse(bytes.toString().split("\n")[0]!)] : [],
+  );
+
+describe("a component that fails", () => {
+  test("leaves nothing of it under way when its run ends", async () => {
+    const store = memoryStore();
+    let underWay = 0;
+    const slow: ObjectWriter = {
+      async put(key, body) {
+        underWay += 1;
+        try {
+          return await store.put(key, body);
+        } finally {
+          // A store that takes its time to let go.
+          if (key.endsWith(".pack")) await new Promise((resolve) => setTimeout(resolve, 50));
+          underWay -= 1;
+        }
+      },
+    };
+    const failing = component("mysql", async ({ writer, keys }) => {
+      await (await writer.submit(Buffer.from("half"), await keys.host())).location;
+      expect(underWay).toBe(1);
+      throw new Error("made up");
+    });
+    const { outcomes } = await run([failing], slow);
+    expect(outcomes).toMatchObject([{ error: { code: "INTERNAL" } }]);
+    expect(underWay).toBe(0);
+    expect([...store.objects.keys()].filter((key) => /pack$|manifest/.test(key))).toEqual([]);
+  });
+
+  test("ends its own tools, and not those of the others", async () => {
+    const signals: AbortSignal[] = [];
+    const failing = component("mysql", async ({ signal }) => {
+      signals.push(signal);
+      throw new Error("made up");
+    });
+    const going = component("mail", async ({ signal }) => {
+      signals.push(signal);
+      return nothing;
+    });
+    const { outcomes, exitCode } = await run([failing, going], memoryStore());
+    expect(outcomes.map(({ manifest }) => manifest?.completeness)).toEqual([undefined, "complete"]);
+    expect(exitCode).toBe(3);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  });
+});
+
+test("a run that is interrupted begins no other component, and has a record all the same", async () => {
+  const store = memoryStore();
+  const controller = new AbortController();
+  const interrupted = component("mysql", async ({ signal }) => {
+    controller.abort(new Error("interrupted"));
+    throw signal.reason;
+  });
+  let begun = false;
+  const next = component("mail", async () => {
+    begun = true;
+    return nothing;
+  });
+  await expect(run([interrupted, next], store, controller.signal)).rejects.toThrow("interrupted");
+  expect(begun).toBe(false);
+  expect(runsOf(store.objects)).toMatchObject([{ components: [{ component: "mysql", outcome: "failed" }] }]);
+});
