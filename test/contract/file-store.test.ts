@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { MailarkError } from "../../core/errors.ts";
@@ -243,6 +243,29 @@ describe("the store in a directory, when the disk fails", () => {
         expect(outcome, `${name} at ${plan.call}`).toMatchObject({ code: "FILE_FAILED" });
       }
     }
+  });
+
+  test("survives a directory that was removed beside it, once it has told of it", async () => {
+    const top = scratchDirectory();
+    const store = open(top);
+    await store.put("a/b/one", body);
+    rmSync(join(top, "a"), { recursive: true });
+    await expect(store.put("a/b/two", body)).rejects.toMatchObject({ code: "FILE_FAILED" });
+    await store.put("a/b/two", body);
+    expect((await readAll(store.get("a/b/two"))).equals(content)).toBe(true);
+  });
+
+  test("leaves nothing when it is aborted with its last byte", async () => {
+    const top = scratchDirectory();
+    const controller = new AbortController();
+    const fsyncSync = (descriptor: number) => {
+      nodeFiles.fsyncSync(descriptor);
+      if (nodeFiles.fstatSync(descriptor).isFile()) controller.abort();
+    };
+    const store = open(top, { ...nodeFiles, fsyncSync });
+    await expect(store.put(key, body, { signal: controller.signal })).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(await collect(store.list(""))).toEqual([]);
+    expect(readdirSync(join(top, ".incoming"))).toEqual([]);
   });
 
   test("writes on after a short write", async () => {

@@ -106,6 +106,16 @@ describe("a signed document", () => {
     expect(refusal(signDocument(document, { ...stranger, keyId: signer.keyId }))).toBe("SIGNATURE_INVALID");
   });
 
+  test("is refused when it is not JSON in UTF-8, although it is signed", () => {
+    for (const signed of [Buffer.from([0x22, 0xff, 0x22]), Buffer.from("{"), Buffer.alloc(0)]) {
+      const keyAndSignature = { keyId: signer.keyId, ed25519: signer.sign(signed).toString("base64") };
+      const document = Buffer.concat([signed, Buffer.from(`\n${JSON.stringify(keyAndSignature)}\n`)]);
+      expect(() => checkSignature(splitDocument(document), trusted)).toThrow(
+        expect.objectContaining({ code: "MANIFEST_INVALID" }),
+      );
+    }
+  });
+
   test("is never made larger than the format allows", () => {
     expect(() => signDocument({ text: "x".repeat(maximumDocumentBytes) }, signer)).toThrow(
       expect.objectContaining({ code: "INTERNAL" }),

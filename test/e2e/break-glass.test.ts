@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type SandboxHost, startHost } from "../../sandbox/host/host.ts";
@@ -41,11 +41,11 @@ afterAll(async () => {
 function restore(
   component: string,
   target: string,
-  { snapshot = "latest", identity = vault.identityFile } = {},
+  { snapshot = "latest", identity = vault.identityFile, store = vault.storeDirectory } = {},
 ): string {
   const glass = join(vault.storeDirectory, "hosts", vault.hostId, "break-glass");
   const script = join(glass, readdirSync(glass)[0]!, "restore.sh");
-  const args = [script, vault.storeDirectory, vault.hostId, component, snapshot, identity, target];
+  const args = [script, store, vault.hostId, component, snapshot, identity, target];
   return execFileSync(join(path, "sh"), args, {
     env: { PATH: path },
     encoding: "utf8",
@@ -131,4 +131,20 @@ test("a wrong key, a snapshot that is not there and a target with something in i
     /no snapshot/,
   );
   expect(complaint(() => restore("mail", vault.directory))).toMatch(/is not empty/);
+});
+
+test("a part that is not what the manifest says is refused", () => {
+  const copy = join(vault.directory, "copy");
+  cpSync(vault.storeDirectory, copy, { recursive: true });
+  for (const component of ["mysql", "mail"]) {
+    const folder = join(copy, "hosts", vault.hostId, component);
+    const path = join(folder, readdirSync(folder)[0]!, "manifest.json");
+    const manifest = readFileSync(path, "utf8");
+    const [part] = JSON.parse(manifest.split("\n")[0]!).parts;
+    writeFileSync(path, manifest.replace(part.sha256, "0".repeat(64)));
+    const target = join(vault.directory, `damaged-${component}`);
+    expect(() => restore(component, target, { store: copy })).toThrow(
+      expect.objectContaining({ stderr: expect.stringContaining(`part ${part.name} is damaged`) }),
+    );
+  }
 });

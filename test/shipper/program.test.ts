@@ -153,6 +153,13 @@ test("no private key stands in any output but the one sheet, not even with --deb
   }
 });
 
+test("a result that could not be written is a failure", async () => {
+  await host.init();
+  const said = await host.configured(["list"], { fullDisk: true });
+  expect(said.code).toBe(1);
+  expect(said.stderr).toContain("could not be written");
+});
+
 test("--debug shows where an error came from, and without it nobody is bothered", async () => {
   const words = ["list", "--store", "file:///nowhere"];
   expect((await host.mailark(words)).stderr).not.toContain("    at ");

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { nodeFiles } from "../../core/ports/files.ts";
+import { type Files, nodeFiles } from "../../core/ports/files.ts";
 import { readText, writeDurably } from "../../shipper/state-files.ts";
 import { errnoError, type faultPlan, sweep, withFaults } from "../fixtures/faults.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
@@ -22,6 +22,24 @@ describe("a file of state", () => {
     const folder = scratchDirectory();
     expect(readText(nodeFiles, join(folder, "none"))).toBeUndefined();
     expect(() => readText(nodeFiles, folder)).toThrow("EISDIR");
+  });
+
+  test("is flushed before it gets its name, and its folder afterwards", () => {
+    const folder = scratchDirectory();
+    const events: string[] = [];
+    const files: Files = {
+      ...nodeFiles,
+      fsyncSync(descriptor) {
+        nodeFiles.fsyncSync(descriptor);
+        events.push(nodeFiles.fstatSync(descriptor).isDirectory() ? "flush folder" : "flush file");
+      },
+      renameSync(from, to) {
+        nodeFiles.renameSync(from, to);
+        events.push("rename");
+      },
+    };
+    writeDurably(files, join(folder, "state.json"), "text");
+    expect(events).toEqual(["flush file", "rename", "flush folder"]);
   });
 
   test.each([

@@ -1,6 +1,8 @@
 import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { generateIdentity } from "../../../core/age/age.ts";
+import type { Composition } from "../../../shipper/composition.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { leftOutOfSnapshots, makeFolder, makeOddMailboxes, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -127,6 +129,10 @@ describe("a restore refuses", () => {
     const said = await refusal(["mail", "--identity", host.identity, "--to", "out"]);
     expect(said.code).toBe(7);
     expect(said.stderr).toContain("holds something already");
+    // Before the store is read: whether the key opens anything is not known yet.
+    const stranger = join(scratchDirectory(), "key");
+    writeFileSync(stranger, `${generateIdentity().identity}\n`, { mode: 0o600 });
+    expect((await refusal(["mail", "--identity", stranger, "--to", "out"])).code).toBe(7);
   });
 
   test("a live mail root, also as a service", async () => {
@@ -139,7 +145,7 @@ describe("a restore refuses", () => {
     expect((await refusal(["mail", "--to", "out", "--identity", "nowhere"])).stderr).toContain("no such identity file");
     const key = "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQS56V93C";
     const typed = await refusal(["mail", "--to", "out", "--identity", key]);
-    expect(typed).toMatchObject({ code: 2 });
+    expect(typed).toMatchObject({ code: 2, stderr: expect.stringContaining("given on the command line") });
     expect(typed.stderr).not.toContain(key);
     const stranger = commandLine(scratchDirectory());
     makeFolder(`${stranger.vmail}/a/b`);
@@ -172,7 +178,7 @@ describe("a restore refuses", () => {
 
   test("a target without room", async () => {
     const said = await refusal(["mail", "--to", "out", "--identity", host.identity], {
-      wrap: (composition: import("../../../shipper/composition.ts").Composition) => ({
+      wrap: (composition: Composition) => ({
         ...composition,
         files: { ...composition.files, statfsSync: (() => ({ bavail: 1, bsize: 512 })) as never },
       }),
@@ -200,6 +206,29 @@ test("a restore takes an older snapshot when the newest can not be believed, and
   expect(restored.stderr).toContain(second);
   expect(restored.stdout).toContain(first);
   expect(await host.configured(["list"])).toMatchObject({ code: 4, stdout: expect.stringContaining("unreadable") });
+});
+
+test("a restore that is not what was captured says so, and its exit status too", async () => {
+  await host.init();
+  await host.configured(["backup"]);
+  const wrap = (composition: Composition): Composition => ({
+    ...composition,
+    component: (...named) => {
+      const component = composition.component(...named);
+      return {
+        ...component,
+        async stage(...place) {
+          const staged = await component.stage(...place);
+          rmSync(join(host.directory, "out/example.com/alice/Maildir/cur/4.mode:2,S"));
+          return staged;
+        },
+      };
+    },
+  });
+  const said = await host.configured(["restore", "mail", "--identity", host.identity, "--to", "out"], { wrap });
+  expect(said.code).toBe(4);
+  expect(said.stdout).toMatch(/^as many as were captured +FAILED +captured 67 messages .*found 66$/m);
+  expect(said.stdout).toContain("What was restored is left in place");
 });
 
 test("an identity file that others can read is warned of, and one from standard input needs no file", async () => {

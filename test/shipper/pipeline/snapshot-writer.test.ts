@@ -263,6 +263,13 @@ describe("a snapshot that fails", () => {
     }
   });
 
+  test("with two parts of one name has no manifest", async () => {
+    const writer = snapshotWriter(store);
+    for (const content of ["one", "two"]) await writer.part("facts", stream(Buffer.from(content)), key);
+    await expect(writer.finish(description)).rejects.toMatchObject({ code: "MANIFEST_INVALID" });
+    expect(exists()).toBe(false);
+  });
+
   test("does not become one once it was abandoned", async () => {
     const writer = snapshotWriter(store);
     await writer.part("accounts", stream(randomBytes(1000)), key);

@@ -77,14 +77,16 @@ describe("a message", () => {
   });
 
   test("that a listing shows under its old and its new flags is captured once", async () => {
+    let opened = false;
+    const files = opening(() => {
+      opened = true;
+    });
     const readdirSync = (...args: Parameters<Files["readdirSync"]>) => {
       const names = nodeFiles.readdirSync(...args) as unknown as string[];
-      return args[0].toString().replace("/./", "/") === `${maildir}/cur` ? [...names, "1.a:2,S"] : names;
+      const racing = !opened && args[0].toString().replace("/./", "/") === `${maildir}/cur`;
+      return racing ? [...names, "1.a:2,S"] : names;
     };
-    const { manifest } = await capture({
-      ...nodeFiles,
-      readdirSync: readdirSync as unknown as Files["readdirSync"],
-    });
+    const { manifest } = await capture({ ...files, readdirSync: readdirSync as unknown as Files["readdirSync"] });
     expect(manifest?.facts.messages).toBe(1);
     expect(await restoredMessages()).toEqual(["cur/1.a:2,"]);
   });

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import { mysqlComponent } from "../../../../shipper/components/mysql/component.ts";
+import { dumpOutput } from "../../../../shipper/components/mysql/dump-output.ts";
 import { readFacts } from "../../../../shipper/components/mysql/facts.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
@@ -92,6 +93,61 @@ describe("a dump program that", () => {
     // Nothing holds commits back, or a view open.
     const sessions = await host.mariadb.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'root'");
     expect(sessions.trim()).toBe("1");
+  });
+
+  test("nobody reads any more is ended", async () => {
+    const world = vault.world();
+    const marker = `sleep ${700 + (process.pid % 97)}`;
+    const connection = await sourceOf(host, world);
+    const program = { name: "mariadb-dump", flavour: "mariadb", version: "10.11" } as const;
+    const processes = dumpThrough(`echo begun; exec ${marker}`);
+    for await (const chunk of dumpOutput(program, ["--databases"], connection, { ...world, processes })) {
+      expect(chunk.toString()).toBe("begun\n");
+      break;
+    }
+    const left = await outputOf(nodeProcesses, ["sh", "-c", `sleep 0.1; ps -eo args | grep -c '^${marker}' || true`]);
+    expect(left.toString().trim()).toBe("0");
+  });
+
+  test("fails for the programs ends the one for the tables, however long that would take", async () => {
+    await host.mariadb.sql("CREATE FUNCTION second.one() RETURNS INT DETERMINISTIC RETURN 1");
+    const tables = dumpThrough('"$@" | head -c 5000; exec sleep 600');
+    const programs = dumpThrough("exit 3", "programs");
+    const processes: Processes = {
+      start: (command, options) => (command.includes("--databases") ? tables : programs).start(command, options),
+    };
+    const error = await failureOf(processes);
+    expect(error).toMatchObject({ code: "DUMP_FAILED", message: expect.stringContaining("exit status 3") });
+    await host.mariadb.sql("DROP FUNCTION second.one");
+  });
+
+  test("does not say its position gives no snapshot of a server with a binary log", async () => {
+    const error = await failureOf(dumpThrough("\"$@\" | sed '/^-- CHANGE MASTER TO/d'"));
+    expect(error).toMatchObject({ code: "DUMP_FAILED", message: expect.stringContaining("position") });
+  });
+
+  test("brings a view that was not there when it began ends with an error that says to try again", async () => {
+    await host.mariadb.sql("CREATE DATABASE plain");
+    const second = '/^USE `plain`;/ { if (++n == 2) print "CREATE VIEW late AS SELECT 1;" }';
+    const error = await failureOf(dumpThrough(`"$@" | awk '{ print } ${second}'`));
+    await host.mariadb.sql("DROP DATABASE plain");
+    expect(error).toMatchObject({
+      code: "DUMP_FAILED",
+      retryable: true,
+      message: expect.stringContaining("changed during the dump"),
+    });
+  });
+
+  test("is accompanied by a new routine ends with an error that says to try again", async () => {
+    const create = "CREATE FUNCTION second.late() RETURNS INT DETERMINISTIC RETURN 1";
+    const client = `mariadb --defaults-extra-file=${host.mariadb.defaultsFile}`;
+    const error = await failureOf(dumpThrough(`"$@" | (head -c 5000; sleep 1; ${client} -e '${create}'; cat)`));
+    await host.mariadb.sql("DROP FUNCTION second.late");
+    expect(error).toMatchObject({
+      code: "DUMP_FAILED",
+      retryable: true,
+      message: expect.stringContaining("changed during the dump"),
+    });
   });
 
   test("is not there is named", async () => {

@@ -146,6 +146,18 @@ describe("a dump of several databases", () => {
     }
   });
 
+  test("is refused when its footer is missing, although its last line is there", async () => {
+    const dump = dumpOf([{ name: "a", tables: "A;\n", views: "" }], false).toString("latin1");
+    const [footerless, without] = [
+      `${dump.slice(0, dump.indexOf("\n-- The deferred"))}\n-- Dump completed\n`,
+      dump.replace("/*!40103 SET TIME_ZONE=@OLD_TIME_ZONE */;\n", ""),
+    ];
+    for (const cut of [footerless, without]) {
+      expect(cut).not.toBe(dump);
+      await expect(split(["a"], Buffer.from(cut, "latin1"), [])).rejects.toMatchObject({ code: "DUMP_TRUNCATED" });
+    }
+  });
+
   test("is refused when a database is missing in it", async () => {
     const dump = dumpOf([{ name: "a", tables: "A;\n", views: "" }], false);
     await expect(split(["a", "b"], dump, [])).rejects.toMatchObject({ code: "DUMP_TRUNCATED" });

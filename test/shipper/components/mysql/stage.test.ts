@@ -75,6 +75,17 @@ describe("a snapshot staged to a service", () => {
     }
   });
 
+  test("is taken back without the accounts that were there before", async () => {
+    await target.mariadb.wipe();
+    await target.mariadb.sql("CREATE USER app@'%' IDENTIFIED BY 'of this server'");
+    const { component, snapshot, world } = await restore(failingLoad(/^--database=traps$/));
+    await expect(component.stage(snapshot, { kind: "service" }, {}, world)).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+    });
+    expect(await target.mariadb.sql("SELECT host FROM mysql.global_priv WHERE user = 'app'")).toBe("%\n");
+    await target.mariadb.sql("DROP USER app@'%'");
+  });
+
   test("that fails at its accounts tells no hash", async () => {
     await target.mariadb.wipe();
     const breaking: Processes = {

@@ -1,0 +1,21 @@
+import { ageGuards } from "./age.ts";
+import { captureGuards } from "./capture.ts";
+import { databaseGuards } from "./databases.ts";
+import { formatGuards } from "./format.ts";
+import type { Guard } from "./guard.ts";
+import { judgementGuards } from "./judgement.ts";
+import { mailGuards } from "./mail.ts";
+import { programGuards } from "./program.ts";
+import { storeGuards } from "./store.ts";
+
+/** Every guard of the product that a test answers for. */
+export const guards: readonly Guard[] = [
+  ...storeGuards,
+  ...formatGuards,
+  ...ageGuards,
+  ...judgementGuards,
+  ...captureGuards,
+  ...mailGuards,
+  ...databaseGuards,
+  ...programGuards,
+];
