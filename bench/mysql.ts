@@ -1,11 +1,10 @@
 /**
  * A database, dumped and encrypted: mailark against `mariadb-dump | gzip | openssl`.
  *
- * Every way is a process of its own from start to end, writes to the same file system and makes its result durable, and every
- * result is loaded into another server and compared: what can not be restored is no backup, however fast it was.
+ * Every way is a process of its own from start to end, writes to the same file system (that of `os.tmpdir()`) and makes its result
+ * durable; and every result is loaded into another server and compared: what can not be restored is no backup, however fast it was.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { populateAgency } from "../sandbox/host/agency.ts";
@@ -31,17 +30,16 @@ interface Measured extends Cost {
 }
 
 async function measureMysql({ rounds = 3, say }: BenchOptions): Promise<Report> {
-  const place = mkdtempSync(join(tmpdir(), "mailark-bench-"));
-  let source: SandboxHost | undefined;
+  const source = await startHost({ services: ["mariadb"] });
   try {
     say(`filling a database of ${megabytes} MB`);
-    source = await startHost({ services: ["mariadb"] });
     await populateAgency(source.mariadb, { seed: "bench", megabytes });
     const { mariadb } = source;
 
     const ways = waysToDump();
     const all = Object.values(ways);
-    const placeOf = (way: Way) => join(place, String(all.indexOf(way)));
+    // In the host's directory, which goes with this process, however it ends.
+    const placeOf = (way: Way) => join(source.directory, `way-${all.indexOf(way)}`);
     const measured = await inTurns(all, rounds, async (way, round): Promise<Measured> => {
       say(`round ${round + 1} of ${rounds}: ${way.name}`);
       const own = placeOf(way);
@@ -55,8 +53,7 @@ async function measureMysql({ rounds = 3, say }: BenchOptions): Promise<Report> 
     const restored = await proveAll(all, placeOf, source, say);
     return report(ways, measured, restored);
   } finally {
-    await source?.stop();
-    rmSync(place, { recursive: true, force: true });
+    await source.stop();
   }
 }
 
@@ -154,9 +151,16 @@ function report(ways: ReturnType<typeof waysToDump>, measured: Measured[][], res
   };
 }
 
-/** @throws Error with what the script's programs complained of, when any of them fails. */
+/** @throws Error with the last line that the script's programs complained in, when any of them fails. */
 async function shell(script: string, env: Readonly<Record<string, string>>): Promise<undefined> {
-  await execa("bash", ["-euo", "pipefail", "-c", script], { env, stdin: "ignore", stdout: "ignore" });
+  const run = execa("bash", ["-euo", "pipefail", "-c", script], {
+    env,
+    stdin: "ignore",
+    stdout: "ignore",
+    reject: false,
+  });
+  const { failed, stderr } = await run;
+  if (failed) throw new Error(stderr.trimEnd().split("\n").at(-1)?.slice(-300));
 }
 
 /** Of all files below a path, or of the file. */

@@ -59,7 +59,7 @@ async function perform(name: string, bench: Bench, rounds: number | undefined): 
     return verdicts.filter(({ passed }) => !passed).length;
   } catch (error) {
     console.error(error);
-    console.log(`  FAIL  ${name} could not be measured\n`);
+    console.log(`  FAIL  ${name} could not be measured: ${error instanceof Error ? error.message : error}\n`);
     return 1;
   }
 }
