@@ -19,7 +19,7 @@ const glass = { "restore.sh": Buffer.from("#!/bin/sh\n"), "format.md": Buffer.fr
 const breakGlass = breakGlassVersion(glass);
 const keyId = "b".repeat(32);
 const sha256Of = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
-const packs = {
+const packs: Record<string, Buffer> = {
   [`${older}/0001`]: Buffer.from("of the older snapshot"),
   [`${snapshotId}/0001`]: Buffer.from("its own"),
 };
