@@ -4,7 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { MailarkError } from "../core/errors.ts";
-import type { Files } from "../core/ports/files.ts";
+import { type Files, isAbsent } from "../core/ports/files.ts";
 import { readText } from "./state-files.ts";
 
 /**
@@ -56,7 +56,7 @@ function discardStale(files: Files, path: string, held: string): void {
   try {
     files.renameSync(path, aside);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    if (isAbsent(error)) return;
     throw error;
   }
   if (readText(files, aside) !== held) taken(files, aside, path);

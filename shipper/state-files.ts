@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import type { Files } from "../core/ports/files.ts";
+import { type Files, flushDirectory, isAbsent, writeWhole } from "../core/ports/files.ts";
 
 /** A small file as text, or `undefined` when there is none. Any other failure throws as it is. */
 export function readText(files: Files, path: string): string | undefined {
@@ -8,7 +8,7 @@ export function readText(files: Files, path: string): string | undefined {
   try {
     descriptor = files.openSync(path, "r");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (isAbsent(error)) return undefined;
     throw error;
   }
   try {
@@ -29,13 +29,10 @@ export function writeDurably(files: Files, path: string, text: string): void {
   const folder = dirname(path);
   files.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const temporary = join(folder, `.${randomBytes(8).toString("hex")}`);
-  const bytes = Buffer.from(text);
   const descriptor = files.openSync(temporary, "wx", 0o600);
   try {
     try {
-      for (let written = 0; written < bytes.length; ) {
-        written += files.writeSync(descriptor, bytes, written, bytes.length - written);
-      }
+      writeWhole(files, descriptor, Buffer.from(text));
       files.fsyncSync(descriptor);
     } finally {
       files.closeSync(descriptor);
@@ -45,12 +42,7 @@ export function writeDurably(files: Files, path: string, text: string): void {
     discard(files, temporary);
     throw error;
   }
-  const parent = files.openSync(folder, "r");
-  try {
-    files.fsyncSync(parent);
-  } finally {
-    files.closeSync(parent);
-  }
+  flushDirectory(files, folder);
 }
 
 function discard(files: Files, temporary: string): void {

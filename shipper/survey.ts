@@ -3,7 +3,7 @@
  */
 import type { Dirent } from "node:fs";
 import type { Files } from "../core/ports/files.ts";
-import { bytePath } from "./components/mail/byte-path.ts";
+import { bytePath } from "./components/byte-path.ts";
 import { outputOf, type Processes } from "./processes.ts";
 
 /** What a survey found. */

@@ -34,3 +34,26 @@ export type Files = Pick<
 
 /** The machine's own disk. */
 export const nodeFiles: Files = fs;
+
+/** Whether a call failed because there is nothing of that name. */
+export function isAbsent(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ENOTDIR";
+}
+
+/** Writes all of `bytes` where the descriptor stands, in as many calls as the system wants. */
+export function writeWhole(files: Files, descriptor: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += files.writeSync(descriptor, bytes, written, bytes.length - written);
+  }
+}
+
+/** Makes the names in a directory durable. */
+export function flushDirectory(files: Files, path: string): void {
+  const descriptor = files.openSync(path, "r");
+  try {
+    files.fsyncSync(descriptor);
+  } finally {
+    files.closeSync(descriptor);
+  }
+}

@@ -9,7 +9,7 @@ import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";
 import { checkedKey, checkedPrefix, isKey } from "../keys.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { Files } from "../ports/files.ts";
+import { type Files, flushDirectory, isAbsent, writeWhole } from "../ports/files.ts";
 import { interruptible } from "./interruptible.ts";
 import type { Body, Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
 
@@ -97,7 +97,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
         const path = pathOf(key);
         if (headOf(key) === undefined) return;
         removeIfThere(path);
-        flushDirectory(dirname(path));
+        flushDirectory(files, dirname(path));
       });
     },
   };
@@ -109,9 +109,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     try {
       files.chmodSync(path, 0o600);
       for await (const chunk of interruptible(body, signal)) {
-        for (let written = 0; written < chunk.length; ) {
-          written += files.writeSync(descriptor, chunk, written, chunk.length - written);
-        }
+        writeWhole(files, descriptor, chunk);
         measured.update(chunk);
         bytes += chunk.length;
       }
@@ -137,7 +135,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
       });
     }
     try {
-      flushDirectory(dirname(path));
+      flushDirectory(files, dirname(path));
     } catch (error) {
       removeIfThere(path);
       throw error;
@@ -213,7 +211,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     if (known.has(path)) return;
     const inside = path.startsWith(`${top}/`);
     if (inside) makeDirectory(dirname(path));
-    if (madeNow(path) || inside) flushDirectory(dirname(path));
+    if (madeNow(path) || inside) flushDirectory(files, dirname(path));
     known.add(path);
   }
 
@@ -228,15 +226,6 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
     }
     files.chmodSync(path, 0o700);
     return true;
-  }
-
-  function flushDirectory(path: string) {
-    const descriptor = files.openSync(path, "r");
-    try {
-      files.fsyncSync(descriptor);
-    } finally {
-      files.closeSync(descriptor);
-    }
   }
 
   function discard(temporary: string) {
@@ -287,6 +276,5 @@ function* translateEach<T>(rows: Iterable<T>, signal: AbortSignal | undefined): 
 }
 
 const errno = (error: unknown) => (error as NodeJS.ErrnoException).code;
-const isAbsent = (error: unknown) => errno(error) === "ENOENT" || errno(error) === "ENOTDIR";
 const taken = (key: string) => new MailarkError("OBJECT_EXISTS", `the object exists already: ${key}`);
 const missing = (key: string) => new MailarkError("OBJECT_MISSING", `there is no object ${key}`);

@@ -159,7 +159,6 @@ export class SnapshotWriter {
       if (this.#failure) throw this.#failure.reason;
       await lane.packs.close();
     }
-    signal.throwIfAborted();
     const manifest = checkReferences({
       format: "mailark-manifest/1",
       ...address,

@@ -137,7 +137,7 @@ export const judgementGuards: readonly Guard[] = [
     file: "core/verification.ts",
     find: 'parseDocument("run", checkSignature(document, trusted))',
     replace: 'parseDocument("run", JSON.parse(document.signed.toString()))',
-    test: { file: tamper, name: "last bit flipped" },
+    test: { file: tamper, name: "a run record or an enrolment that was changed under its old signature" },
   },
   {
     guard: "a store that fails is no damage of an object",
@@ -210,7 +210,7 @@ export const judgementGuards: readonly Guard[] = [
     file: "core/enrolment.ts",
     find: 'const enrolment = parseDocument("enrolment", checkSignature(document, [verifier]));',
     replace: "const enrolment = claimed;",
-    test: { file: tamper, name: "last bit flipped" },
+    test: { file: tamper, name: "a run record or an enrolment that was changed under its old signature" },
   },
   {
     guard: "a snapshot that can not be believed is not restored as the latest",

@@ -14,7 +14,7 @@ import { type RunOptions, runTests } from "./runner.ts";
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const workers = 2;
 /** For a test that waits for ever without its guard, in milliseconds. */
-const patience = 25_000;
+const patience = 15_000;
 
 interface Verdict {
   readonly good: boolean;

@@ -61,7 +61,7 @@ function outcomeOf(test: NamedTest, results: Report["testResults"]): TestOutcome
     return { kind: "missing", why: "there is no test of that name" };
   }
   const messages = found.flatMap(({ status, failureMessages }) => (status === "failed" ? (failureMessages ?? []) : []));
-  const broken = messages.find((message) => /^(SyntaxError|ReferenceError)\b/.test(message));
+  const broken = messages.find((message) => /^ReferenceError\b/.test(message));
   if (broken !== undefined) return { kind: "not run", why: broken };
   if (messages.some((message) => !isTimeout(message))) return { kind: "failed" };
   if (messages.length > 0) return { kind: "timed out" };

@@ -31,9 +31,9 @@ export const storeGuards: readonly Guard[] = [
   },
   {
     guard: "a directory is flushed before put resolves",
-    file,
-    find: 'const descriptor = files.openSync(path, "r");\n    try {\n      files.fsyncSync(descriptor);',
-    replace: 'const descriptor = files.openSync(path, "r");\n    try {',
+    file: "core/ports/files.ts",
+    find: "files.fsyncSync(descriptor);",
+    replace: "",
     test: {
       file: contract,
       name: "has flushed the file before it gets its name, and every directory before put resolves",
@@ -76,9 +76,9 @@ export const storeGuards: readonly Guard[] = [
   },
   {
     guard: "a short write is gone on with",
-    file,
-    find: "written += files.writeSync(descriptor, chunk, written, chunk.length - written);",
-    replace: "files.writeSync(descriptor, chunk); written = chunk.length;",
+    file: "core/ports/files.ts",
+    find: "written += files.writeSync(descriptor, bytes, written, bytes.length - written);",
+    replace: "files.writeSync(descriptor, bytes); written = bytes.length;",
     test: { file: contract, name: "writes on after a short write" },
   },
   {

@@ -3,10 +3,10 @@
  */
 import { constants } from "node:fs";
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, writeWhole } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { bytePath } from "../byte-path.ts";
 import { readArchive } from "./archive.ts";
-import { bytePath } from "./byte-path.ts";
 import type { FileRow, Index } from "./index-rows.ts";
 import { messageStates } from "./tree.ts";
 
@@ -57,7 +57,7 @@ export async function buildMailbox(
       if (first === undefined) continue;
       const descriptor = files.openSync(at(first), creating, 0o600);
       try {
-        for await (const chunk of chunks) writeWhole(descriptor, chunk);
+        for await (const chunk of chunks) writeWhole(files, descriptor, chunk);
       } finally {
         files.closeSync(descriptor);
       }
@@ -74,12 +74,6 @@ export async function buildMailbox(
 
   function at({ path }: Target): Buffer {
     return bytePath(`${target}/${path}`);
-  }
-
-  function writeWhole(descriptor: number, chunk: Buffer) {
-    for (let written = 0; written < chunk.length; ) {
-      written += files.writeSync(descriptor, chunk, written, chunk.length - written);
-    }
   }
 
   function settle(path: string, mode: number) {

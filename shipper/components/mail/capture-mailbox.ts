@@ -2,12 +2,12 @@
  * One mailbox: list it whole, read every message by its base name, write its index.
  */
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SegmentLocation } from "../../pipeline/pack-lane.ts";
 import type { SealingKey, SnapshotWriter } from "../../pipeline/snapshot-writer.ts";
+import { bytePath } from "../byte-path.ts";
 import type { World } from "../component.ts";
 import { ArchiveWriter } from "./archive-writer.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
 import { type MessageRow, rowOf } from "./index-rows.ts";
 import { type Listing, listMailbox } from "./listing.ts";
 import { parseMessageName } from "./message-name.ts";

@@ -1,7 +1,7 @@
 import { asMailarkError, type MailarkError } from "../../../core/errors.ts";
 import { formatRow } from "../../../core/rows.ts";
+import { pathText } from "../byte-path.ts";
 import type { CaptureContext, Captured } from "../component.ts";
-import { pathText } from "./byte-path.ts";
 import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
 import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
 import { discover } from "./discover.ts";

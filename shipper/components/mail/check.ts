@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
+import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
-import { bytePath, isAbsent, pathText } from "./byte-path.ts";
 import { readFile } from "./read-file.ts";
 import { readIndex, readTable } from "./read-table.ts";
 import type { StagedMail, StagedMailbox } from "./stage.ts";

@@ -1,6 +1,6 @@
 import type { Dirent } from "node:fs";
 import type { Files } from "../../../core/ports/files.ts";
-import { bytePath } from "./byte-path.ts";
+import { bytePath } from "../byte-path.ts";
 import { type MailboxPlace, type MailConfig, placeOf, rootOf } from "./config.ts";
 
 export interface Discovered {

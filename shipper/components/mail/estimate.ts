@@ -1,5 +1,6 @@
+import { isAbsent } from "../../../core/ports/files.ts";
+import { bytePath, pathText } from "../byte-path.ts";
 import type { Estimate, World } from "../component.ts";
-import { bytePath, isAbsent, pathText } from "./byte-path.ts";
 import { type MailConfig, rootOf } from "./config.ts";
 import { discover } from "./discover.ts";
 import { listTree } from "./tree.ts";

@@ -11,8 +11,7 @@
  *   its `dovecot-uidlist`. Passes go on until their union has every name of every uidlist.
  */
 import type { Clock } from "../../../core/ports/clock.ts";
-import type { Files } from "../../../core/ports/files.ts";
-import { isAbsent } from "./byte-path.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { readFile } from "./read-file.ts";
 import { type ListedMessage, listTree, type Stamp, stampOf, type Tree } from "./tree.ts";
 import { parseUidlist } from "./uidlist.ts";

@@ -2,7 +2,7 @@ import type { Stats } from "node:fs";
 import { constants } from "node:fs";
 import { MailarkError } from "../../../core/errors.ts";
 import type { Files } from "../../../core/ports/files.ts";
-import { bytePath } from "./byte-path.ts";
+import { bytePath } from "../byte-path.ts";
 
 export interface OpenFile {
   readonly descriptor: number;

@@ -1,13 +1,13 @@
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
+import { bytePath } from "../byte-path.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
+import { removeTree } from "../remove-tree.ts";
 import { buildMailbox, type Owner } from "./build-mailbox.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
 import { type MailConfig, rootOf } from "./config.ts";
 import { parentOf } from "./index-rows.ts";
-import { removeTree } from "./remove-tree.ts";
 import { selectMailboxes } from "./select.ts";
 import { listNames } from "./tree.ts";
 

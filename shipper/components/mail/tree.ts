@@ -2,8 +2,8 @@
  * One pass over a mailbox's directories: what is there, by name, and the stamps by which a change during the pass shows.
  */
 import type { Dirent } from "node:fs";
-import type { Files } from "../../../core/ports/files.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
+import { bytePath } from "../byte-path.ts";
 import { parseMessageName } from "./message-name.ts";
 
 /** The two directories of a folder that hold messages; `tmp` holds what is not delivered yet. */

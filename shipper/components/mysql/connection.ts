@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { outputOf } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
@@ -170,6 +170,6 @@ function removeFolder(files: Files, folder: string) {
     for (const name of files.readdirSync(folder)) files.unlinkSync(join(folder, name));
     files.rmdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    if (!isAbsent(error)) throw error;
   }
 }

@@ -4,7 +4,7 @@ import type { Files } from "../../../core/ports/files.ts";
 import { outputOf, type RunningProcess } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
-import { removeTree } from "../mail/remove-tree.ts";
+import { removeTree } from "../remove-tree.ts";
 import { type Connection, type Flavour, openConnection, versionOf } from "./connection.ts";
 import { withSession } from "./session.ts";
 

@@ -1,7 +1,7 @@
 /** A snapshot as SQL files for a person: names that can do no harm, and a page that says in which order they are loaded. */
 import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, writeWhole } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
 import { completionMark } from "./dump-output.ts";
@@ -96,7 +96,7 @@ async function write(
   const descriptor = files.openSync(path, "wx", 0o600);
   try {
     for await (const chunk of body) {
-      for (let done = 0; done < chunk.length; ) done += files.writeSync(descriptor, chunk, done, chunk.length - done);
+      writeWhole(files, descriptor, chunk);
       hash.update(chunk);
     }
     files.fsyncSync(descriptor);

@@ -1,6 +1,6 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { listAccounts } from "./accounts.ts";
@@ -138,7 +138,7 @@ function refuseUnlessEmpty(files: Files, path: string): void {
   try {
     names = files.readdirSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+    if (isAbsent(error)) return;
     throw error;
   }
   if (names.length === 0) return;

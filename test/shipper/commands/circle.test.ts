@@ -205,6 +205,10 @@ test("a restore takes an older snapshot when the newest can not be believed, and
   expect(restored.code).toBe(0);
   expect(restored.stderr).toContain(second);
   expect(restored.stdout).toContain(first);
+  // The one that was asked for by its name is not exchanged for another.
+  const byName = await restoreTo("named", "--at", second);
+  expect(byName).toMatchObject({ code: 4, stdout: "" });
+  expect(existsSync(join(host.directory, "named"))).toBe(false);
   expect(await host.configured(["list"])).toMatchObject({ code: 4, stdout: expect.stringContaining("unreadable") });
 });
 

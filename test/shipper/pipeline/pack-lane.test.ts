@@ -164,6 +164,13 @@ describe("a lane of packs", () => {
     });
   });
 
+  test("tells of a failed store at the next segment, long before the pack is full", async () => {
+    const { lane } = openLane({ put: () => Promise.reject(new Error("the store failed")) });
+    await lane.add(Buffer.alloc(1));
+    await turn();
+    await expect(lane.add(Buffer.alloc(1))).rejects.toThrow("the store failed");
+  });
+
   test("stops at an abort", async () => {
     const abort = new AbortController();
     const store = memoryStore();

@@ -3,7 +3,3 @@ export const bytePath = (path: string): Buffer => Buffer.from(path, "latin1");
 
 /** The same path as people read it: UTF-8, where it is that. */
 export const pathText = (path: string): string => bytePath(path).toString("utf8");
-
-/** Whether a call failed because there is nothing of that name. */
-export const isAbsent = (error: unknown): boolean =>
-  ["ENOENT", "ENOTDIR"].includes((error as NodeJS.ErrnoException).code ?? "");

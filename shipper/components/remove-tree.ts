@@ -1,6 +1,6 @@
 import type { Dirent } from "node:fs";
-import type { Files } from "../../../core/ports/files.ts";
-import { bytePath, isAbsent } from "./byte-path.ts";
+import { type Files, isAbsent } from "../../core/ports/files.ts";
+import { bytePath } from "./byte-path.ts";
 
 /** Removes a directory and all below it, never following a link; nothing there is fine. */
 export function removeTree(files: Files, path: string): void {
