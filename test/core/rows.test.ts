@@ -80,12 +80,13 @@ describe("rows", () => {
   test("are refused when one has no end, before it fills the memory", async () => {
     let sent = 0;
     const endless = async function* () {
-      for (;;) {
+      while (sent < 100) {
         sent += 1;
         yield Buffer.alloc(65_536, "x");
       }
     };
-    await expect(collect(readRows(endless()))).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
+    const rowsOf = async () => (await collect(readRows(endless()))).length;
+    await expect(rowsOf()).rejects.toMatchObject({ code: "OBJECT_CORRUPT" });
     expect(sent).toBeLessThan(20);
   });
 });

@@ -122,13 +122,14 @@ describe("a segment is refused", () => {
   test("that would fill the memory: a bomb, honest or not about its size", async () => {
     const bomb = frameOf(Buffer.alloc(maximumSegmentBytes * 16));
     expect(bomb.length).toBeLessThan(100_000);
-    await expect(openFrame(bomb)).rejects.toMatchObject(corrupt);
+    const lengthOf = async (frame: Buffer) => (await openFrame(frame)).length;
+    await expect(lengthOf(bomb)).rejects.toMatchObject(corrupt);
     const lying = Buffer.from(bomb);
     const width = { 160: 4, 128: 4, 164: 4, 132: 4 }[bomb[4]!]!;
     lying.writeUInt32LE(1000, 5 + ((bomb[4]! & 0x20) === 0 ? 1 : 0));
     expect(width).toBe(4);
     const before = process.memoryUsage().arrayBuffers;
-    await expect(openFrame(lying)).rejects.toMatchObject(corrupt);
+    await expect(lengthOf(lying)).rejects.toMatchObject(corrupt);
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(maximumSegmentBytes);
   });
 

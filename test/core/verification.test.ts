@@ -7,6 +7,7 @@ import { formatClosure, type NeededPack, parseClosure } from "../../core/closure
 import { MailarkError } from "../../core/errors.ts";
 import { breakGlassKey, closureKey, manifestKey, packKey } from "../../core/keys.ts";
 import type { Manifest } from "../../core/manifest.ts";
+import { generateSigningKey, signDocument, signerOf, verifierOf } from "../../core/signed-document.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
 import { SnapshotVerifier } from "../../core/verification.ts";
 import { memoryStore } from "../fixtures/memory-store.ts";
@@ -148,8 +149,24 @@ test("a store that fails is told as that, and never as damage", async () => {
   await expect(judge(failing("head"), manifest)).rejects.toBe(failure);
   await expect(judge(failing("get"), manifest)).rejects.toBe(failure);
 
-  await store.put(manifestKey({ hostId, component: "mail", snapshotId: older }), [Buffer.from("{}\n{}\n")]);
-  await expect(findSnapshot(failing("get"), hostId, "mail", "latest", [])).rejects.toBe(failure);
+  const signer = signerOf(generateSigningKey());
+  const trusted = [verifierOf(signer.publicKey)];
+  const { base: _, closure: __, ...rest } = manifest;
+  const full = { ...rest, kind: "full" as const, parts: [] };
+  for (const id of [older, snapshotId]) {
+    const address = { hostId, component: "mail", snapshotId: id } as const;
+    await store.put(manifestKey(address), [signDocument({ ...full, snapshotId: id }, signer)]);
+  }
+  const find = async (reader: ObjectReader) => {
+    const found = await findSnapshot(reader, hostId, "mail", "latest", trusted);
+    return found.manifest.snapshotId;
+  };
+  expect(await find(store)).toBe(snapshotId);
+  const newestOnly: ObjectReader = {
+    ...store,
+    get: (key, options) => (key.includes(snapshotId) ? failing("get") : store).get(key, options),
+  };
+  await expect(find(newestOnly)).rejects.toBe(failure);
 });
 
 describe("a closure", () => {

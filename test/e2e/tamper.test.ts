@@ -158,6 +158,16 @@ describe("whatever is done to a manifest, verify names it", () => {
     }
   });
 
+  test("a run record or an enrolment that was changed under its old signature", async () => {
+    for (const kind of ["/runs/", "/enrol/"]) {
+      const [key, bytes] = [...objects].find(([name]) => name.includes(kind))!;
+      const [signed = "", signature] = bytes.toString("utf8").split("\n");
+      const changed = { ...JSON.parse(signed), name: "another", finishedAt: "2001-01-01T00:00:00.000Z" };
+      const names = await named(new Map([[key, Buffer.from(`${JSON.stringify(changed)}\n${signature}\n`)]]));
+      expect(names.join()).toContain(kind === "/enrol/" ? "no trusted enrolment" : key);
+    }
+  });
+
   const manifests = () => [...objects].filter(([key]) => key.endsWith("manifest.json"));
 });
 

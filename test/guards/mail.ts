@@ -186,7 +186,7 @@ export const mailGuards: readonly Guard[] = [
     file: at("index-rows.ts"),
     find: "return safePath(unescapeName(field));",
     replace: "return unescapeName(field);",
-    test: { file: hostile, name: "a mailbox above the mail root" },
+    test: { file: hostile, name: "a file in the directory above, which has a row" },
   },
   {
     guard: "a message's name does not leave its folder",

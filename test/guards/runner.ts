@@ -30,7 +30,7 @@ interface Report {
   }[];
 }
 
-const longest = 10 * 60_000;
+const longest = 5 * 60_000;
 
 /** Runs tests of one file, and returns the outcome of each in the order asked for. */
 export async function runTests(

@@ -182,9 +182,13 @@ describe("a stream from a program", () => {
         return running;
       },
     };
-    for await (const _ of streamOf(processes, ["yes"])) break;
-    expect(pid).toBeGreaterThan(0);
-    expect(isAlive(pid)).toBe(false);
+    const silent = ["sh", "-c", "echo once; exec sleep 300"] as const;
+    for (const command of [["yes"], silent] as const) {
+      pid = 0;
+      for await (const _ of streamOf(processes, command)) break;
+      expect(pid).toBeGreaterThan(0);
+      expect(isAlive(pid)).toBe(false);
+    }
   });
 });
 

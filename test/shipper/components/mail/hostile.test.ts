@@ -77,7 +77,9 @@ describe("an index that wants to write outside its mailbox is refused, and nothi
     "a message whose base name climbs": (archive) => rowOf.put({ ...message(archive), base: "../../../evil" }),
     "a message whose flags climb": (archive) => rowOf.put({ ...message(archive), info: ":2,/../../../../evil" }),
     "a message in a folder above": (archive) => rowOf.put({ ...message(archive), folder: "../.." }),
-    "a file below a link": (archive) => rowOf.link("out", "..") + rowOf.file("out/evil", file(archive)),
+    "a file below a link": (archive) => rowOf.link("out", "../../..") + rowOf.file("out/evil", file(archive)),
+    "a file in the directory above, which has a row": (archive) =>
+      rowOf.directory("..", 0o700) + rowOf.file("../evil", file(archive)),
     "a mailbox above the mail root": () => rowOf.mailbox("../../evil", 0, 0) + rowOf.directory(".", 0o700),
   };
   test.each(Object.entries(attacks))("%s", async (_, attack) => {
