@@ -20,10 +20,7 @@ export const age: Bench = {
   run: measureAge,
 };
 
-/**
- * Of the program's. It has faster assembly for the cipher; below two thirds something else is slow too. (The age package in pure
- * JavaScript would be at a fifth.)
- */
+/** Of the program's: both are about as fast, and a shared machine needs some room. */
 const leastThroughput = 2 / 3;
 const bytes = 1_000_000_000;
 const segmentBytes = 8 * 1024 * 1024;
