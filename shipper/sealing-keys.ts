@@ -11,8 +11,8 @@ import { MailarkError } from "../core/errors.ts";
 import { formatKey, type KeyDescription } from "../core/keyring.ts";
 import { hostOwner, keyringKey, patterns } from "../core/keys.ts";
 import type { Clock } from "../core/ports/clock.ts";
-import type { Files } from "../core/ports/files.ts";
-import type { ObjectWriter } from "../core/stores/store.ts";
+import { type Files, flushDirectory, isAbsent } from "../core/ports/files.ts";
+import type { ObjectReader, ObjectWriter } from "../core/stores/store.ts";
 import type { SealingKey } from "./pipeline/snapshot-writer.ts";
 import { readText, writeDurably } from "./state-files.ts";
 
@@ -23,6 +23,8 @@ const publicKey = z.object({
   sha256: z.string().regex(patterns.sha256),
 });
 const stateSchema = z.object({
+  /** Whose keyring they are in. A state of before it was noted counts as another host's. */
+  hostId: z.string().optional(),
   /** To whom the private halves were sealed. */
   holders: z.array(z.string()),
   /** By month, `2026-11`. */
@@ -49,6 +51,8 @@ export interface MailboxName {
 
 export interface SealingKeysOptions {
   readonly store: ObjectWriter;
+  /** Where the store can be asked: a key is used only if its keyring object is in this store, which the state can not know. */
+  readonly head?: ObjectReader["head"] | undefined;
   readonly files: Files;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -61,35 +65,40 @@ export interface SealingKeysOptions {
 
 /**
  * A key counts from the moment that its keyring object is in the store and the state is on disk, in that order; a crash between leaves a
- * keyring object that nothing was sealed with. State that is lost means new keys, and so does a new recovery or drill key: what the
- * old one alone opens is not sealed to any more.
+ * keyring object that nothing was sealed with. State that is lost means new keys, and so does a new host id, and a new recovery or drill
+ * key: what the old one alone opens is not sealed to any more. A keyring object that is gone means a new key as well: the disk behind the
+ * store's address may be another one than yesterday.
  */
 export function sealingKeys(options: SealingKeysOptions): SealingKeys {
-  const { store, files, clock, signal, stateDirectory, hostId, recoveryRecipient, drillRecipient } = options;
-  const path = join(stateDirectory, "keys.json");
+  const { store, head, files, clock, signal, stateDirectory, hostId, recoveryRecipient, drillRecipient } = options;
+  const path = pathOf(stateDirectory);
   const holders = [recoveryRecipient, ...(drillRecipient ? [drillRecipient] : [])];
   const sealHolders = sealer(holders);
   let state: State | undefined;
+  /** Keys whose keyring objects were seen in this run. */
+  const seen = new Set<string>();
   let last: Promise<unknown> = Promise.resolve();
 
   return {
     host: inTurn(async () => {
       const month = timestamp().slice(0, 7);
       const { host } = load();
-      const key = host[month] ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
-      if (!host[month]) save({ ...load(), host: { ...host, [month]: key } });
+      const kept = await usable(host[month]);
+      const key = kept ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
+      if (kept === undefined) save({ ...load(), host: { ...host, [month]: key } });
       return sealingKey(key, [recoveryRecipient]);
     }),
 
     mailboxes: inTurn(async (wanted: readonly MailboxName[]) => {
       const mailboxes = new Map(Object.entries(load().mailboxes));
-      const before = mailboxes.size;
+      let made = 0;
       for (const { path: mailbox, address } of wanted) {
-        if (mailboxes.has(mailbox)) continue;
+        if (await usable(mailboxes.get(mailbox))) continue;
         const description = { mailbox, ...(address !== undefined && { address }) };
         mailboxes.set(mailbox, await make({ ownerId: newOwnerId(), createdAt: timestamp(), ...description }));
+        made += 1;
       }
-      if (mailboxes.size > before) save({ ...load(), mailboxes: Object.fromEntries(mailboxes) });
+      if (made > 0) save({ ...load(), mailboxes: Object.fromEntries(mailboxes) });
       return wanted.map(({ path: mailbox }) => sealingKey(mailboxes.get(mailbox)!, []));
     }),
   };
@@ -103,11 +112,19 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     };
   }
 
+  async function usable(key: PublicKey | undefined): Promise<PublicKey | undefined> {
+    if (key === undefined || head === undefined || seen.has(key.keyId)) return key;
+    if ((await head(keyringKey(hostId, key.ownerId, key.keyId), { signal })) === undefined) return undefined;
+    seen.add(key.keyId);
+    return key;
+  }
+
   async function make(description: KeyDescription): Promise<PublicKey> {
     const { identity, recipient } = generateIdentity();
     const keyId = keyIdOf(recipient);
     const sealed = sealHolders(Buffer.from(formatKey(identity, description)));
     await store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal });
+    seen.add(keyId);
     const sha256 = createHash("sha256").update(sealed).digest("hex");
     return { ownerId: description.ownerId, keyId, recipient, sha256 };
   }
@@ -116,7 +133,8 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     if (state !== undefined) return state;
     const text = readText(files, path);
     const read = text === undefined ? undefined : parse(text);
-    state = isDeepStrictEqual(read?.holders, holders) ? read! : { holders, host: {}, mailboxes: {} };
+    const isOwn = read?.hostId === hostId && isDeepStrictEqual(read.holders, holders);
+    state = isOwn ? read : { hostId, holders, host: {}, mailboxes: {} };
     return state;
   }
 
@@ -141,6 +159,18 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     return new Date(clock.now()).toISOString();
   }
 }
+
+/** For a store that is new to the host: no key is in its keyring yet, also where the store can not be asked. */
+export function forgetSealingKeys(files: Files, stateDirectory: string): void {
+  try {
+    files.unlinkSync(pathOf(stateDirectory));
+    flushDirectory(files, stateDirectory);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+}
+
+const pathOf = (stateDirectory: string) => join(stateDirectory, "keys.json");
 
 function sealingKey({ ownerId, keyId, recipient, sha256 }: PublicKey, others: readonly Recipient[]): SealingKey {
   return { ownerId, keyId, sha256, seal: sealer([recipient, ...others]) };

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
-import type { ObjectWriter } from "../../core/stores/store.ts";
+import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import { type ComponentOutcome, backup as run } from "../backup.ts";
 import type { Component, Estimate } from "../components/component.ts";
 import { configuredNames, stateDirectory } from "../composition.ts";
@@ -48,13 +48,14 @@ async function capture(
   context: CommandContext,
   config: Config,
   components: readonly Component[],
-  store: ObjectWriter,
+  store: ObjectWriter & Pick<ObjectReader, "head">,
   signer: Signer,
 ): Promise<Outcome> {
   const { composition, reporter, signal } = context;
   const { files, clock } = composition;
   const keys = sealingKeys({
     store,
+    head: store.head,
     files,
     clock,
     signal,

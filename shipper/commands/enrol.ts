@@ -1,13 +1,17 @@
 import { exitCodes } from "../../core/errors.ts";
+import { enrolmentKey } from "../../core/keys.ts";
+import { stateDirectory } from "../composition.ts";
 import { readConfig, readSigner } from "../config.ts";
 import { enrol as introduce } from "../enrol.ts";
+import { forgetSealingKeys } from "../sealing-keys.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 
 /** Introduces this host to the store of its configuration: for a store that is new. */
 export async function enrol({ composition, configPath, signal }: CommandContext): Promise<Outcome> {
   const { files, clock } = composition;
-  const { host, store, recovery, drill, ...rest } = readConfig(files, configPath);
-  const signer = readSigner(files, { host, store, recovery, ...rest });
+  const config = readConfig(files, configPath);
+  const { host, store, recovery, drill } = config;
+  const signer = readSigner(files, config);
   const createdAt = new Date(clock.now()).toISOString();
   const introduction = {
     hostId: host.id,
@@ -16,7 +20,12 @@ export async function enrol({ composition, configPath, signal }: CommandContext)
     recoveryRecipient: recovery,
     drillRecipient: drill,
   };
-  const isNew = await introduce(composition.openStore(store), signer, introduction, signal);
+  const place = composition.openStore(store);
+  // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
+  if ((await place.head(enrolmentKey(host.id, signer.keyId), { signal })) === undefined) {
+    forgetSealingKeys(files, stateDirectory(config));
+  }
+  const isNew = await introduce(place, signer, introduction, signal);
   return {
     exitCode: exitCodes.ok,
     text: [

@@ -3,6 +3,7 @@ import type { Guard } from "./guard.ts";
 const lane = "test/shipper/pipeline/pack-lane.test.ts";
 const writer = "test/shipper/pipeline/snapshot-writer.test.ts";
 const keys = "test/shipper/sealing-keys.test.ts";
+const circle = "test/shipper/commands/circle.test.ts";
 const backup = "test/shipper/commands/backup.test.ts";
 const processes = "test/shipper/processes.test.ts";
 const state = "test/shipper/state-files.test.ts";
@@ -212,11 +213,35 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "new holders of the keyring get new keys",
     file: "shipper/sealing-keys.ts",
-    find: "isDeepStrictEqual(read?.holders, holders) ? read! :",
-    replace: "read !== undefined ? read :",
+    find: "&& isDeepStrictEqual(read.holders, holders);",
+    replace: ";",
     test: {
       file: keys,
       name: "change with the recovery and the drill key, so that nothing more is sealed to the old one alone",
+    },
+  },
+  {
+    guard: "another host id gets new keys",
+    file: "shipper/sealing-keys.ts",
+    find: "read?.hostId === hostId &&",
+    replace: "read !== undefined &&",
+    test: { file: keys, name: "that is another host's means new keys, which are in this host's keyring" },
+  },
+  {
+    guard: "a key is used only where this store has its keyring object",
+    file: "shipper/sealing-keys.ts",
+    find: "await usable(mailboxes.get(mailbox))",
+    replace: "mailboxes.has(mailbox)",
+    test: { file: circle, name: "a disk that was changed for a new one at the same place gets a keyring of its own" },
+  },
+  {
+    guard: "keys are forgotten when the host is introduced to a new store",
+    file: "shipper/commands/enrol.ts",
+    find: "forgetSealingKeys(files, stateDirectory(config));",
+    replace: "",
+    test: {
+      file: "test/shipper/commands/init.test.ts",
+      name: "the keys of another store are forgotten before the host is introduced to a new one",
     },
   },
   {

@@ -6,7 +6,7 @@ import { generateIdentity, open, type Recipient } from "../../core/age/age.ts";
 import { Keyring } from "../../core/keyring.ts";
 import { keyringKey, patterns } from "../../core/keys.ts";
 import { type Files, nodeFiles } from "../../core/ports/files.ts";
-import type { ObjectWriter } from "../../core/stores/store.ts";
+import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import type { SealingKey } from "../../shipper/pipeline/snapshot-writer.ts";
 import { sealingKeys } from "../../shipper/sealing-keys.ts";
 import { errnoError, type faultPlan, sweep, withFaults } from "../fixtures/faults.ts";
@@ -33,6 +33,8 @@ interface Changes {
   readonly files?: Files;
   readonly recoveryRecipient?: Recipient;
   readonly drillRecipient?: Recipient;
+  readonly hostId?: string;
+  readonly head?: ObjectReader["head"];
 }
 const keys = (changes: Changes = {}) =>
   sealingKeys({
@@ -167,6 +169,61 @@ describe("the state of the keys", () => {
     expect(after.keyId).not.toBe(before.keyId);
     const opens = await keyring().opener(before.ownerId, before.keyId);
     expect(opens(sealed).toString()).toBe("old");
+  });
+
+  test("that is another host's means new keys, which are in this host's keyring", async () => {
+    const before = [await keys().host(), ...(await keys().mailboxes([alice]))];
+    const other = { hostId: "host-2" };
+    const after = [await keys(other).host(), ...(await keys(other).mailboxes([alice]))];
+    for (const [index, { ownerId, keyId }] of after.entries()) {
+      expect(keyId).not.toBe(before[index]!.keyId);
+      expect(store.objects.has(keyringKey("host-2", ownerId, keyId))).toBe(true);
+    }
+    expect(ids([await keys(other).host(), ...(await keys(other).mailboxes([alice]))])).toEqual(ids(after));
+  });
+
+  test("that was written before it named its host means new keys", async () => {
+    const before = await keys().host();
+    const { hostId: _, ...old } = JSON.parse(readFileSync(statePath(), "utf8"));
+    writeFileSync(statePath(), JSON.stringify(old));
+    expect((await keys().host()).keyId).not.toBe(before.keyId);
+  });
+
+  test("names keys that another store has: where the store can be asked, those that it lacks are made anew", async () => {
+    const head: ObjectReader["head"] = (key) => store.head(key);
+    const host = await keys({ head }).host();
+    const [first, second] = await keys({ head }).mailboxes([alice, bob]);
+    store.objects.delete(keyringKey("host-1", host.ownerId, host.keyId));
+    store.objects.delete(keyringKey("host-1", first!.ownerId, first!.keyId));
+    const after = [await keys({ head }).host(), ...(await keys({ head }).mailboxes([alice, bob]))];
+    expect(after[0]!.keyId).not.toBe(host.keyId);
+    expect(after[1]!.keyId).not.toBe(first!.keyId);
+    expect(after[2]!.keyId).toBe(second!.keyId);
+    for (const { ownerId, keyId } of after) {
+      expect(store.objects.has(keyringKey("host-1", ownerId, keyId))).toBe(true);
+    }
+    expect(ids([await keys({ head }).host(), ...(await keys({ head }).mailboxes([alice, bob]))])).toEqual(ids(after));
+  });
+
+  test("is asked after once a run and key, and a store that does not answer makes no new key", async () => {
+    const before = [await keys().host(), ...(await keys().mailboxes([alice]))];
+    let asked = 0;
+    const counting: ObjectReader["head"] = (key) => {
+      asked += 1;
+      return store.head(key);
+    };
+    const one = keys({ head: counting });
+    for (let time = 0; time < 3; time += 1) {
+      expect(ids([await one.host(), ...(await one.mailboxes([alice]))])).toEqual(ids(before));
+    }
+    expect(asked).toBe(2);
+    const stored = store.objects.size;
+    const silent: ObjectReader["head"] = async () => {
+      throw errnoError("EIO");
+    };
+    await expect(keys({ head: silent }).host()).rejects.toThrow("EIO");
+    await expect(keys({ head: silent }).mailboxes([alice])).rejects.toThrow("EIO");
+    expect(store.objects.size).toBe(stored);
   });
 
   test.each(["", "{", "[]", '{"host":{},"mailboxes":{}}', '{"holders":[],"host":{"2026-11":{}},"mailboxes":{}}'])(

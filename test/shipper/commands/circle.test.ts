@@ -1,4 +1,14 @@
-import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { generateIdentity } from "../../../core/age/age.ts";
@@ -72,6 +82,52 @@ test("the command on the recovery sheet is the one that restores", async () => {
   const restored = await host.mailark(command);
   expect(restored).toMatchObject({ code: 0, stderr: "" });
   expect(existsSync(join(host.directory, "mail/example.com/alice/Maildir/cur"))).toBe(true);
+});
+
+/** Everything of the store decrypts, and comes back as it is. */
+async function expectWhole(name: string) {
+  expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.configured(["verify", "--deep", "--identity", host.identity])).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+  expect(await restoreTo(name)).toMatchObject({ code: 0, stderr: "" });
+  expect(comparable(treeOf(join(host.directory, name)))).toEqual(comparable(treeOf(host.vmail, leftOutOfSnapshots)));
+}
+
+test("a disk that was changed for a new one at the same place gets a keyring of its own", async () => {
+  await host.init();
+  await expectWhole("first");
+  const states = readdirSync(join(host.directory, "state"));
+  renameSync(host.storeDirectory, join(host.directory, "old-disk"));
+  // The host's introduction alone was copied to it, as `enrol` on another machine would have made it.
+  const [hostId] = readdirSync(join(host.directory, "old-disk/hosts"));
+  const introduction = `hosts/${hostId}/enrol`;
+  cpSync(join(host.directory, "old-disk", introduction), join(host.storeDirectory, introduction), { recursive: true });
+  await expectWhole("second");
+  expect(readdirSync(join(host.directory, "state"))).toEqual(states);
+
+  // And back again: the keys of the state are the other disk's now.
+  renameSync(host.storeDirectory, join(host.directory, "new-disk"));
+  renameSync(join(host.directory, "old-disk"), host.storeDirectory);
+  await expectWhole("third");
+});
+
+test("a new disk that the host was introduced to has all that a restore needs", async () => {
+  await host.init();
+  await expectWhole("first");
+  renameSync(host.storeDirectory, join(host.directory, "old-disk"));
+  expect(await host.configured(["enrol"])).toMatchObject({ code: 0 });
+  await expectWhole("second");
+});
+
+test("a host that was prepared anew with the same recovery key has a keyring of its own", async () => {
+  await host.init();
+  await expectWhole("first");
+  const recipient = /recovery: *(age1[0-9a-z]+)/.exec(readFileSync(host.configPath, "utf8"))![1]!;
+  rmSync(host.configPath);
+  expect(await host.init(["--recovery-recipient", recipient])).toMatchObject({ code: 0 });
+  await expectWhole("second");
 });
 
 test("a later run is restored by its time, an earlier one by its own", async () => {

@@ -3,13 +3,17 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { generateIdentity, recipientOf } from "../../../core/age/age.ts";
 import { MailarkError } from "../../../core/errors.ts";
-import { nodeFiles } from "../../../core/ports/files.ts";
+import { type Files, nodeFiles } from "../../../core/ports/files.ts";
 import type { Processes } from "../../../shipper/processes.ts";
 import { placeOfMail, survey } from "../../../shipper/survey.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
+import { errnoError } from "../../fixtures/faults.ts";
 import { makeFolder, treeOf } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
 
+const raise = (code: string) => {
+  throw errnoError(code);
+};
 let host: CommandLine;
 beforeEach(() => {
   host = commandLine(scratchDirectory());
@@ -155,6 +159,19 @@ describe("wrong words are refused before anything is written:", () => {
     expect(said.stderr).toMatch(message);
     expect(treeOf(host.directory)).toEqual(before);
   });
+});
+
+test("the keys of another store are forgotten before the host is introduced to a new one", async () => {
+  await host.init();
+  await host.configured(["backup"]);
+  const [state = ""] = readdirSync(join(host.directory, "state"));
+  const keys = join(host.directory, "state", state, "keys.json");
+  await host.configured(["enrol"]);
+  expect(existsSync(keys)).toBe(true);
+  rmSync(host.storeDirectory, { recursive: true });
+  const full = { ...nodeFiles, linkSync: () => raise("ENOSPC") } as unknown as Files;
+  expect((await host.configured(["enrol"], { ports: { files: full } })).code).toBe(1);
+  expect(existsSync(keys)).toBe(false);
 });
 
 test("a store that is new is enrolled in, once", async () => {
