@@ -82,8 +82,9 @@ test("a mailbox of 100,000 messages comes back, and an empty one beside it", asy
   expect(readdirSync(`${target}/a.org/none/Maildir/cur`)).toEqual([]);
 });
 
-test("a host without any mailbox has a snapshot too", async () => {
+test("a mail root without any mailbox is no success: it may not be mounted", async () => {
   mkdirSync(root);
-  const target = await circle();
-  expect(readdirSync(target)).toEqual([]);
+  const { exitCode, outcomes } = await vault.backup([component()]);
+  expect(exitCode).toBe(1);
+  expect(outcomes[0]?.error).toMatchObject({ code: "CAPTURE_FAILED", detail: root });
 });

@@ -42,7 +42,7 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "passes go on until the uidlists agree",
     file: at("listing.ts"),
-    find: "missing(files, mailbox, tree, union) === 0",
+    find: "missing(files, mailbox, union) === 0",
     replace: "tree !== undefined",
     test: {
       file: listing,
@@ -59,9 +59,19 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "what single passes saw is put together",
     file: at("listing.ts"),
-    find: "messages: [...union.values()]",
-    replace: "messages: tree.messages",
+    find: "return { ...union, proof",
+    replace: "return { ...tree, proof",
     test: { file: listing, name: "what single passes saw is put together, where the mailbox never keeps still" },
+  },
+  {
+    guard: "a file that one pass saw is not lost by another",
+    file: at("listing.ts"),
+    find: "if (!known.has(path)) union[name].push(path);",
+    replace: "",
+    test: {
+      file: listing,
+      name: "a uidlist that the last pass did not show is captured, where the mailbox never keeps still",
+    },
   },
   {
     guard: "passes end, also where a uidlist names what is gone",
@@ -76,28 +86,79 @@ export const mailGuards: readonly Guard[] = [
   },
   {
     guard: "a message that vanished is looked for again",
-    file: at("capture-mailbox.ts"),
-    find: "if (vanished.length === 0 || round === rounds) break;",
+    file: at("read-messages.ts"),
+    find: "if (missing.size === 0) break;",
     replace: "if (round > 0) break;",
     test: { file: reading, name: "that is moved to another folder after it was listed is in the snapshot" },
   },
   {
-    guard: "a message that was renamed is found by its base name",
-    file: at("capture-mailbox.ts"),
-    find: "if (base === listed.base) message = { folder: listed.folder, state, base, info };",
+    guard: "whatever is there and was not read is read, under any name",
+    file: at("read-messages.ts"),
+    find: "pending = look.tree.messages.filter((message) => !done.has(keyOf(message)) && !passedOver.has(keyOf(message)));",
+    replace: "pending = look.tree.messages.filter((message) => missing.has(keyOf(message)));",
+    test: { file: reading, name: "that gets another name while it is read is in the snapshot" },
+  },
+  {
+    guard: "a message that can not be caught is said",
+    file: at("read-messages.ts"),
+    find: "if (round === mostRounds) {",
+    replace: "if (round === mostRounds) break;\n    if (round < 0) {",
+    test: {
+      file: reading,
+      name: "that is always somewhere else when it is looked for makes the snapshot partial, and is not left out in silence",
+    },
+  },
+  {
+    guard: "a message that moved is not in two folders",
+    file: at("read-messages.ts"),
+    find: "followMoves(look.tree.messages, listed);",
     replace: "",
-    test: { file: reading, name: "whose flags change after it was listed is in the snapshot, without another listing" },
+    test: { file: reading, name: "that was read and then moves is not in two folders" },
+  },
+  {
+    guard: "a sick message is counted",
+    file: at("read-messages.ts"),
+    find: "unreadable.set(path, error);",
+    replace: "{}",
+    test: { file: reading, name: "that the disk can not read does not take the others with it" },
+  },
+  {
+    guard: "no index is stored that a restore would refuse",
+    file: at("capture-mailbox.ts"),
+    find: "for (const path of folders.keys()) directories.delete(path);",
+    replace: "",
+    test: { file: reading, name: "in which a directory becomes a folder while it is read can be restored" },
+  },
+  {
+    guard: "a mail root without mailboxes is no success",
+    file: at("capture.ts"),
+    find: "if (mailboxes.length === 0) {",
+    replace: "if (mailboxes.length < 0) {",
+    test: {
+      file: "test/e2e/mail-sizes.test.ts",
+      name: "a mail root without any mailbox is no success: it may not be mounted",
+    },
+  },
+  {
+    guard: "what is no Maildir is not taken for captured",
+    file: at("tree.ts"),
+    find: "refuseUnlessMaildir(path, entries);",
+    replace: "",
+    test: {
+      file: reading,
+      name: "whose messages are behind a link, or in another format than Maildir, is not taken for captured",
+    },
   },
   {
     guard: "a folder that came after the listing is captured with its message",
-    file: at("capture-mailbox.ts"),
-    find: "addFolder(listing, again, folder, mode);",
+    file: at("read-messages.ts"),
+    find: "unite(tree, look.tree);",
     replace: "",
     test: { file: reading, name: "that is moved to a new folder after it was listed is in the snapshot" },
   },
   {
     guard: "two messages under one base name are two",
-    file: at("capture-mailbox.ts"),
+    file: at("read-messages.ts"),
     find: "if (known !== undefined) continue;",
     replace: "if (known !== undefined) return;",
     test: {
@@ -107,16 +168,16 @@ export const mailGuards: readonly Guard[] = [
   },
   {
     guard: "one message that was seen under two flags is one",
-    file: at("capture-mailbox.ts"),
-    find: "if (known === row.sha256) return;",
+    file: at("read-messages.ts"),
+    find: "if (known?.sha256 === row.sha256) return;",
     replace: "",
-    test: { file: reading, name: "that a listing shows under its old and its new flags is captured once" },
+    test: { file: reading, name: "that two listings show under two flags is captured once" },
   },
   {
     guard: "what is no file is counted",
-    file: at("capture-mailbox.ts"),
-    find: 'if (row === "special") listing.others.push(message.base);',
-    replace: 'if (row === "special") continue;',
+    file: at("read-messages.ts"),
+    find: "tree.others.push(`${folder}/${state}/${base}${info}`);",
+    replace: "{}",
     test: {
       file: roundTrip,
       name: "what the layout does not explain, and what is no file, is counted and not passed over in silence",
@@ -146,8 +207,8 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "a mailbox that could not be captured makes the snapshot partial",
     file: at("capture.ts"),
-    find: 'completeness: failures.length > 0 ? "partial" : "complete"',
-    replace: 'completeness: "complete"',
+    find: 'failures.length + left.unreadable > 0 ? "partial" : "complete"',
+    replace: '"complete"',
     test: {
       file: roundTrip,
       name: "a mailbox that can not be read makes the snapshot partial, and the others are in it",

@@ -20,7 +20,7 @@ export class ArchiveWriter {
   readonly #files: Files;
   /** By hash. */
   readonly #contents = new Map<string, number>();
-  /** By device and inode: a message that IMAP copied is one file with two names. */
+  /** By device, inode, size and time: a message that IMAP copied is one file with two names. */
   readonly #inodes = new Map<string, Content>();
   readonly #segments: Promise<{ readonly archive: number; readonly segment: ArchiveSegment }[]>[] = [];
   #members: Buffer[] = [];
@@ -42,7 +42,8 @@ export class ArchiveWriter {
     const { descriptor, stats } = openFile(this.#files, path);
     try {
       const mode = stats.mode & 0o7777;
-      const inode = stats.nlink > 1 ? `${stats.dev}:${stats.ino}` : undefined;
+      // With size and time, because the number of an inode is used again as soon as a message is expunged.
+      const inode = stats.nlink > 1 ? `${stats.dev}:${stats.ino}:${stats.size}:${stats.mtimeMs}` : undefined;
       const known = inode === undefined ? undefined : this.#inodes.get(inode);
       if (known) return { ...known, mode };
       const stored =
@@ -55,13 +56,6 @@ export class ArchiveWriter {
     } finally {
       this.#files.closeSync(descriptor);
     }
-  }
-
-  /** Stores a content that is in memory. */
-  async addBuffer(content: Buffer): Promise<Pick<Content, "sha256" | "archive">> {
-    const member = Buffer.alloc(memberBytes(content.length));
-    content.copy(member, memberBytes(0));
-    return this.#put(member, content.length);
   }
 
   /** Ends the open archive; where every segment is, once all are stored. */
@@ -101,7 +95,6 @@ export class ArchiveWriter {
     await this.#flush();
     const archive = this.#archive;
     this.#archive += 1;
-    this.#contents.set(sha256, archive);
     const header = Buffer.alloc(memberBytes(0));
     writeMemberHeader(header, sha256, bytes);
     const pieces = this.#pieces(descriptor, bytes, path);
@@ -124,6 +117,7 @@ export class ArchiveWriter {
       })(),
       this.#key,
     );
+    this.#contents.set(sha256, archive);
     const { keyId } = this.#key;
     this.#segments.push(Promise.resolve(locations.map((location) => ({ archive, segment: { ...location, keyId } }))));
     return { sha256, archive };

@@ -1,32 +1,35 @@
 /**
- * One mailbox: list it whole, read every message by its base name, write its index.
+ * One mailbox: list it whole, read every message, write its index.
  */
-import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent } from "../../../core/ports/files.ts";
+import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import { isAbsent } from "../../../core/ports/files.ts";
+import { readRows } from "../../../core/rows.ts";
 import type { SegmentLocation } from "../../pipeline/pack-lane.ts";
 import type { SealingKey, SnapshotWriter } from "../../pipeline/snapshot-writer.ts";
 import { bytePath } from "../byte-path.ts";
 import type { World } from "../component.ts";
 import { ArchiveWriter } from "./archive-writer.ts";
-import { type MessageRow, rowOf } from "./index-rows.ts";
-import { type Listing, listMailbox } from "./listing.ts";
-import { parseMessageName } from "./message-name.ts";
-import { type ListedMessage, listNames, messageStates } from "./tree.ts";
+import { parentOf, replayIndex, rowOf } from "./index-rows.ts";
+import { listMailbox } from "./listing.ts";
+import { readFile } from "./read-file.ts";
+import { readMessages } from "./read-messages.ts";
+import type { Tree } from "./tree.ts";
+import { parseUidlist } from "./uidlist.ts";
 
 export interface CapturedMailbox {
   readonly messages: number;
   readonly messageBytes: number;
   readonly folders: number;
   readonly files: number;
+  /** Messages that are there and can not be read: path → why. */
+  readonly unreadable: ReadonlyMap<string, unknown>;
   /** Sockets, pipes, devices that were left out. */
   readonly others: number;
+  /** Links to directories: they are captured, what is behind them is not. */
+  readonly linkedDirectories: number;
   /** The segments of its index, once they are stored. */
   readonly index: Promise<readonly SegmentLocation[]>;
 }
-
-/** How often a message that another program keeps renaming is looked for at once, and how often after a new listing. */
-const looksAtOnce = 30;
-const rounds = 20;
 
 /**
  * @param mailbox absolute path; `path` is the same below the mail root. Both in latin1.
@@ -41,182 +44,121 @@ export async function captureMailbox(
 ): Promise<CapturedMailbox> {
   const { files } = world;
   const archives = new ArchiveWriter(writer, key, files);
-  const listing = await listMailbox(mailbox, world);
-  const messages = await readMessages(mailbox, listing, archives, world);
-  const rows = [ownRow(mailbox, path, world), ...treeRows(mailbox, listing, world)];
-  const others = await fileRows(mailbox, listing, archives, rows, world);
-  for (const message of messages) rows.push(rowOf.put(message));
+  const tree: Tree = await listMailbox(mailbox, world);
+  const { rows: messages, unreadable } = await readMessages(mailbox, tree, archives, world);
+  settle(tree);
+  const links = linkRows(mailbox, tree, world);
+  const fileRows = await readFiles(mailbox, tree, archives, world);
+  const { uid, gid } = files.statSync(bytePath(mailbox));
+  const rows = [
+    rowOf.mailbox(path, uid, gid),
+    ...[...tree.directories].map(([directory, { mode }]) => rowOf.directory(directory, mode)),
+    ...[...tree.folders].map(([folder, { mode }]) => rowOf.folder(folder, mode)),
+    ...links.rows,
+    ...fileRows,
+    ...messages.map(rowOf.put),
+  ];
+  await proveReadable(rows);
 
   const index = archives.finish().then(async (segments) => {
-    const archiveRows = segments.map(({ archive, segment }) => rowOf.archive(archive, segment));
-    return writer.segments(encode([rows[0]!, ...archiveRows, ...rows.slice(1)]), key, "index");
+    for (const { archive, segment } of segments) rows.push(rowOf.archive(archive, segment));
+    return writer.segments(encode(rows), key, "index");
   });
   index.catch(() => {});
   return {
     messages: messages.length,
     messageBytes: messages.reduce((sum, { bytes }) => sum + bytes, 0),
-    folders: listing.folders.size,
-    files: listing.files.length - others,
-    others: listing.others.length,
+    folders: tree.folders.size,
+    files: fileRows.length,
+    unreadable,
+    others: tree.others.length,
+    linkedDirectories: links.directories,
     index,
   };
 }
 
-/** Reads every listed message; one that was renamed or moved meanwhile is found again by its base name. */
-async function readMessages(
-  mailbox: string,
-  listing: Listing,
-  archives: ArchiveWriter,
-  world: World,
-): Promise<MessageRow[]> {
-  const rows: MessageRow[] = [];
-  const done = new Map<string, string>();
-  let pending: readonly ListedMessage[] = listing.messages;
-  for (let round = 1; pending.length > 0; round += 1) {
-    const vanished: ListedMessage[] = [];
-    for (const message of pending) {
-      world.signal.throwIfAborted();
-      const row = await readMessage(mailbox, message, archives, world);
-      if (row === "special") listing.others.push(message.base);
-      else if (row === undefined) vanished.push(message);
-      else keep(row);
-    }
-    if (vanished.length === 0 || round === rounds) break;
-    // Expunged, or moved to another folder: whatever now bears one of these names and was not read is the same message.
-    const wanted = new Set(vanished.map(({ base }) => base));
-    const again = await listMailbox(mailbox, world);
-    pending = again.messages.filter((message) => wanted.has(message.base) && !done.has(keyOf(message)));
-    for (const [folder, { mode }] of again.folders) {
-      if (!listing.folders.has(folder) && pending.some((message) => message.folder === folder)) {
-        addFolder(listing, again, folder, mode);
-      }
-    }
-  }
-  return rows;
-
-  /** Two files with one base name are two messages, unless they are the same content: then one was seen twice, under two flags. */
-  function keep(row: MessageRow) {
-    for (let copy = 1; ; copy += 1) {
-      const base = copy === 1 ? row.base : `${row.base}.copy${copy}`;
-      const known = done.get(keyOf({ ...row, base }));
-      if (known === row.sha256) return;
-      if (known !== undefined) continue;
-      done.set(keyOf({ ...row, base }), row.sha256);
-      rows.push({ ...row, base });
-      return;
-    }
-  }
-}
-
-/** A folder that appeared after the first listing, with the directories above it. */
-function addFolder(listing: Listing, again: Listing, folder: string, mode: number): void {
-  listing.folders.set(folder, { mode });
-  for (let end = folder.lastIndexOf("/"); end > 0; end = folder.lastIndexOf("/", end - 1)) {
-    const parent = folder.slice(0, end);
-    if (listing.folders.has(parent) || listing.directories.has(parent)) return;
-    const asFolder = again.folders.get(parent);
-    if (asFolder) listing.folders.set(parent, asFolder);
-    else listing.directories.set(parent, again.directories.get(parent) ?? { mode });
-  }
-}
-
-const keyOf = ({ folder, base }: { folder: string; base: string }) => `${folder}\0${base}`;
-
 /**
- * A message by its listed name or, where that is gone, by its base name in the same folder. `undefined`: not in this folder;
- * `special`: there, but a directory, a link or a device.
+ * What several listings of a mailbox in use add up to need not fit together: a path may have been two things, or have lost its
+ * parent. Each path becomes one thing, the one that can hold most, and gets its parents.
  */
-async function readMessage(
-  mailbox: string,
-  listed: ListedMessage,
-  archives: ArchiveWriter,
-  { files, clock, signal }: World,
-): Promise<MessageRow | "special" | undefined> {
-  let message: ListedMessage | undefined = listed;
-  for (let look = 1; ; look += 1) {
-    if (message !== undefined) {
-      const { folder, state, base, info } = message;
-      const path = `${mailbox}/${folder}/${state}/${base}${info}`;
-      try {
-        return { folder, state, base, info, ...(await archives.add(path)) };
-      } catch (error) {
-        if (isSpecial(files, path)) return "special";
-        if (!isAbsent(error)) throw error;
-      }
+function settle(tree: Tree): void {
+  const { folders, directories } = tree;
+  for (const path of folders.keys()) directories.delete(path);
+  const isDirectory = (path: string) => folders.has(path) || directories.has(path);
+  const inFolder = (path: string) => folders.has(parentOf(path)) && /(^|\/)(cur|new|tmp)$/.test(path);
+  for (const path of [...directories.keys()]) if (inFolder(path)) directories.delete(path);
+  for (const path of [...folders.keys(), ...directories.keys(), ...tree.files, ...tree.links]) {
+    for (let parent = parentOf(path); !isDirectory(parent); parent = parentOf(parent)) {
+      directories.set(parent, { mode: 0o700 });
     }
-    if (look === looksAtOnce) return undefined;
-    message = undefined;
-    for (const state of messageStates) {
-      for (const name of listNames(files, `${mailbox}/${listed.folder}/${state}`)) {
-        const { base, info } = parseMessageName(name);
-        if (base === listed.base) message = { folder: listed.folder, state, base, info };
-      }
-    }
-    // Not found in one listing proves little while it is being renamed; a few of them prove that it is not here.
-    if (message === undefined) {
-      if (look >= looksAtOnce / 3) return undefined;
-      await clock.sleep(look, signal);
-    }
+  }
+  const known = new Set<string>();
+  for (const paths of [tree.files, tree.links]) {
+    const kept = paths.filter((path) => !isDirectory(path) && !inFolder(path) && !known.has(path));
+    for (const path of kept) known.add(path);
+    paths.splice(0, paths.length);
+    for (const path of kept) paths.push(path);
   }
 }
 
-function isSpecial(files: Files, path: string): boolean {
+/** Nothing is stored that a restore would refuse: its own reader goes over the rows first. */
+async function proveReadable(rows: readonly string[]): Promise<void> {
   try {
-    return !files.lstatSync(bytePath(path)).isFile();
-  } catch (error) {
-    if (isAbsent(error)) return false;
-    throw error;
+    await replayIndex(readRows(encode(rows)));
+  } catch (cause) {
+    throw new MailarkError(
+      "CAPTURE_FAILED",
+      `what was listed does not fit together: ${asMailarkError(cause).message}`,
+      {
+        hint: "the mailbox was being rebuilt; the next backup tries again",
+        retryable: true,
+        cause,
+      },
+    );
   }
 }
 
-function ownRow(mailbox: string, path: string, { files }: World): string {
-  const { uid, gid } = files.statSync(bytePath(mailbox));
-  return rowOf.mailbox(path, uid, gid);
-}
-
-function* treeRows(mailbox: string, { folders, directories, links }: Listing, { files }: World): Generator<string> {
-  for (const [path, { mode }] of directories) yield rowOf.directory(path, mode);
-  for (const [path, { mode }] of folders) yield rowOf.folder(path, mode);
+function linkRows(mailbox: string, { links }: Tree, { files }: World): { rows: string[]; directories: number } {
+  const rows: string[] = [];
+  let directories = 0;
   for (const path of links) {
+    const full = bytePath(`${mailbox}/${path}`);
     try {
-      yield rowOf.link(path, files.readlinkSync(bytePath(`${mailbox}/${path}`), "latin1"));
+      rows.push(rowOf.link(path, files.readlinkSync(full, "latin1")));
     } catch (error) {
       if (!isAbsent(error)) throw error;
     }
+    if (files.statSync(full, { throwIfNoEntry: false })?.isDirectory()) directories += 1;
   }
+  return { rows, directories };
 }
 
 /**
  * Everything that is not a message: `dovecot-uidlist` above all. It is read after the messages, so that it knows at least
- * those; a UID that it gives to a later one is then only skipped. Returns how many files were gone.
+ * those; a UID that it gives to a later one is then only skipped. What is gone by now is left out.
  */
-async function fileRows(
-  mailbox: string,
-  listing: Listing,
-  archives: ArchiveWriter,
-  rows: string[],
-  world: World,
-): Promise<number> {
-  let gone = 0;
-  for (const path of listing.files) {
+async function readFiles(mailbox: string, tree: Tree, archives: ArchiveWriter, world: World): Promise<string[]> {
+  const rows: string[] = [];
+  for (const path of tree.files) {
     world.signal.throwIfAborted();
     const row = await captureFile(`${mailbox}/${path}`, archives, world);
-    if (row === undefined) gone += 1;
-    else rows.push(rowOf.file(path, row));
+    if (row !== undefined) rows.push(rowOf.file(path, row));
   }
-  return gone;
+  return rows;
 }
 
-async function captureFile(path: string, archives: ArchiveWriter, { clock, signal }: World) {
+async function captureFile(path: string, archives: ArchiveWriter, { files, clock, signal }: World) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await archives.add(path);
+      // Dovecot adds lines to it without a lock that others could see: what does not parse is half a line.
+      const torn = path.endsWith("/dovecot-uidlist") && parseUidlist(readFile(files, path).content) === undefined;
+      if (!torn || attempt === 10) return await archives.add(path);
     } catch (error) {
       if (isAbsent(error)) return undefined;
-      // Dovecot rewrites these files in place or by rename: a change while one is read is no failure, the next read is whole.
+      // These files are rewritten in place or by rename: a change while one is read is no failure, the next read is whole.
       if (!(error instanceof MailarkError) || error.code !== "CAPTURE_FAILED" || attempt === 10) throw error;
-      await clock.sleep(attempt * 5, signal);
     }
+    await clock.sleep(attempt * 5, signal);
   }
 }
 

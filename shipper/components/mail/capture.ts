@@ -1,6 +1,7 @@
-import { asMailarkError, type MailarkError } from "../../../core/errors.ts";
+import { asMailarkError, type ErrorCode, MailarkError } from "../../../core/errors.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { formatRow } from "../../../core/rows.ts";
-import { pathText } from "../byte-path.ts";
+import { bytePath, pathText } from "../byte-path.ts";
 import type { CaptureContext, Captured } from "../component.ts";
 import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
 import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
@@ -8,6 +9,9 @@ import { discover } from "./discover.ts";
 
 /** Mailboxes whose index is not stored yet, at the most: it waits for the store while the next mailboxes are read. */
 const unfinished = 4;
+
+/** What is wrong with one mailbox and not with the store or the run. */
+const ofOneMailbox = new Set<ErrorCode>(["FILE_FAILED", "CAPTURE_FAILED", "MAILBOX_UNSTABLE"]);
 
 /**
  * Captures all mailboxes. One that can not be read does not stop the others: the snapshot is then `partial` and says how many.
@@ -27,6 +31,12 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
       [...shown, ...more].join("\n"),
     );
   }
+  if (mailboxes.length === 0) {
+    throw new MailarkError("CAPTURE_FAILED", "there is no mailbox below the mail root", {
+      detail: pathText(rootOf(config)),
+      hint: "check that it is mounted, and that components.mail.layout has as many elements as the paths of mailboxes",
+    });
+  }
   const sealingKeys = await keys.mailboxes(
     mailboxes.map(({ path, address }) => ({ path, ...(address !== undefined && { address: pathText(address) }) })),
   );
@@ -34,7 +44,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
   const table: string[] = [];
   const running = new Set<Promise<void>>();
   const failures: MailarkError[] = [];
-  let others = 0;
+  const left = { unreadable: 0, others: 0, linkedDirectories: 0 };
 
   for (const [number, place] of mailboxes.entries()) {
     signal.throwIfAborted();
@@ -44,7 +54,13 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
     if (captured === undefined) continue;
     totals.mailboxes += 1;
     for (const name of ["messages", "messageBytes", "folders", "files"] as const) totals[name] += captured[name];
-    others += captured.others;
+    left.others += captured.others;
+    left.linkedDirectories += captured.linkedDirectories;
+    left.unreadable += captured.unreadable.size;
+    for (const [path, reason] of captured.unreadable) {
+      const error = asMailarkError(reason);
+      warn(`a message could not be read: ${error.message}`, pathText(path));
+    }
     const rows = captured.index.then((segments) => {
       table[number] =
         formatRow("mailbox", key.ownerId) +
@@ -62,8 +78,9 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
         return await captureMailbox(`${rootOf(config)}/${path}`, path, key, writer, context);
       } catch (thrown) {
         signal.throwIfAborted();
+        if (isAbsent(thrown) && !exists(files, `${rootOf(config)}/${path}`)) return undefined;
         const error = asMailarkError(thrown);
-        if (error.code !== "FILE_FAILED" && error.code !== "CAPTURE_FAILED") throw error;
+        if (!ofOneMailbox.has(error.code)) throw error;
         failures.push(error);
         warn(`a mailbox could not be captured: ${error.message}`, `${pathText(path)}\n${error.detail ?? ""}`);
         return undefined;
@@ -77,9 +94,17 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
   const warnings = [
     { code: "MAILBOX_NOT_CAPTURED", count: failures.length },
     { code: "OUTSIDE_THE_LAYOUT", count: strays.length },
-    { code: "SPECIAL_FILE_LEFT_OUT", count: others },
+    { code: "MESSAGE_NOT_CAPTURED", count: left.unreadable },
+    { code: "SPECIAL_FILE_LEFT_OUT", count: left.others },
+    { code: "LINKED_DIRECTORY", count: left.linkedDirectories },
   ].filter(({ count }) => count > 0);
-  return { cutAt, completeness: failures.length > 0 ? "partial" : "complete", tools: {}, facts: totals, warnings };
+  const completeness = failures.length + left.unreadable > 0 ? "partial" : "complete";
+  return { cutAt, completeness, tools: {}, facts: totals, warnings };
+}
+
+/** A mailbox that is removed while the host is captured is not there any more; it did not fail. */
+function exists(files: Files, path: string): boolean {
+  return files.lstatSync(bytePath(path), { throwIfNoEntry: false }) !== undefined;
 }
 
 async function* encode(rows: readonly string[]): AsyncGenerator<Buffer> {

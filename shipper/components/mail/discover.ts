@@ -1,5 +1,5 @@
 import type { Dirent } from "node:fs";
-import type { Files } from "../../../core/ports/files.ts";
+import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { bytePath } from "../byte-path.ts";
 import { type MailboxPlace, type MailConfig, placeOf, rootOf } from "./config.ts";
 
@@ -22,7 +22,7 @@ export function discover(files: Files, config: MailConfig): Discovered {
   for (const word of words) {
     paths = paths.flatMap((parent) => {
       const kept: string[] = [];
-      for (const entry of list(files, `${root}${parent && `/${parent}`}`)) {
+      for (const entry of list(files, root, parent)) {
         const path = parent ? `${parent}/${entry.name}` : entry.name;
         if (entry.isDirectory() && (word.startsWith("{") || word === entry.name)) kept.push(path);
         else strays.push(path);
@@ -33,6 +33,13 @@ export function discover(files: Files, config: MailConfig): Discovered {
   return { mailboxes: paths.sort().map((path) => placeOf(path, config)), strays };
 }
 
-function list(files: Files, path: string): Dirent[] {
-  return files.readdirSync(bytePath(path), { withFileTypes: true, encoding: "latin1" }) as Dirent[];
+/** A domain that is removed meanwhile has no mailboxes; a mail root that is not there is a failure. */
+function list(files: Files, root: string, parent: string): Dirent[] {
+  try {
+    const path = bytePath(parent ? `${root}/${parent}` : root);
+    return files.readdirSync(path, { withFileTypes: true, encoding: "latin1" }) as Dirent[];
+  } catch (error) {
+    if (parent !== "" && isAbsent(error)) return [];
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@
  * One pass over a mailbox's directories: what is there, by name, and the stamps by which a change during the pass shows.
  */
 import type { Dirent } from "node:fs";
+import { MailarkError } from "../../../core/errors.ts";
 import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { bytePath } from "../byte-path.ts";
 import { parseMessageName } from "./message-name.ts";
@@ -40,7 +41,11 @@ export interface Stamp {
 /** Dovecot makes these again; or they mean nothing on another day. */
 const leftOut = /^(dovecot\.index.*|dovecot\.list\.index.*|.*\.lock|dovecot-uidlist\.tmp.*|\.nfs.*|\.temp\..*)$/s;
 
-/** Lists a mailbox once. What vanishes meanwhile is left out; any other failure throws as it is. */
+/** Made by Dovecot in mailboxes of its own formats. */
+const otherLayouts = /^(dbox-Mails|dovecot\.map\.index|mdbox)$/;
+const inFolder = new Set(["cur", "new", "tmp"]);
+
+/** Lists a mailbox once. What vanishes meanwhile is left out; any other failure throws as it is, and what is no Maildir `CAPTURE_FAILED`. */
 export function listTree(files: Files, mailbox: string): Tree {
   const tree: Tree = {
     folders: new Map(),
@@ -60,16 +65,32 @@ export function listTree(files: Files, mailbox: string): Tree {
     tree.stamps.set(path, stamp);
     const entries = readDirectory(files, `${mailbox}/${path}`) ?? [];
     const isFolder = entries.some((entry) => entry.name === "cur" && entry.isDirectory());
+    refuseUnlessMaildir(path, entries);
     (isFolder ? tree.folders : tree.directories).set(path, { mode: stamp.mode });
     for (const entry of entries) {
       const child = path === "." ? entry.name : `${path}/${entry.name}`;
       if (entry.isDirectory()) {
         if (isFolder && (entry.name === "new" || entry.name === "cur")) visitMessages(path, entry.name);
         else if (!(isFolder && entry.name === "tmp")) visit(child);
-      } else if (leftOut.test(entry.name)) continue;
+      } else if (isFolder && inFolder.has(entry.name)) tree.others.push(child);
+      else if (leftOut.test(entry.name)) continue;
       else if (entry.isFile()) tree.files.push(child);
       else if (entry.isSymbolicLink()) tree.links.push(child);
       else tree.others.push(child);
+    }
+  }
+
+  /** What is not there by name would be left out, and nobody would know. */
+  function refuseUnlessMaildir(path: string, entries: readonly Dirent[]) {
+    for (const entry of entries) {
+      const linked = entry.isSymbolicLink() && (entry.name === "cur" || entry.name === "new");
+      if (!linked && !otherLayouts.test(entry.name)) continue;
+      throw new MailarkError("CAPTURE_FAILED", linked ? "the messages are behind a link" : "not a Maildir", {
+        detail: `${mailbox}/${path}/${entry.name}`,
+        hint: linked
+          ? "give the mailbox directories of its own"
+          : "only Maildir is supported, not mdbox, sdbox or mbox",
+      });
     }
   }
 

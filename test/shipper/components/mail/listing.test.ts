@@ -126,6 +126,25 @@ describe("listing", () => {
     expect(listing.messages.map(({ base }) => base).sort()).toEqual(["1.a", "2.b"]);
   });
 
+  test("a uidlist that the last pass did not show is captured, where the mailbox never keeps still", async () => {
+    writeFile(`${maildir}/cur/1.a:2,`, "");
+    writeFile(`${maildir}/dovecot-uidlist`, uidlist(1, ["1.a"]));
+    let passes = 0;
+    const racing: Files = {
+      ...vault.world().files,
+      readdirSync: ((path: Buffer, ...rest: []) => {
+        const { readdirSync, utimesSync } = vault.world().files;
+        const entries = readdirSync(path, ...rest) as unknown as { name: string }[];
+        if (path.toString().replace(/\/\.$/, "") !== maildir) return entries;
+        passes += 1;
+        utimesSync(maildir, 1, passes);
+        return passes === 4 ? entries.filter(({ name }) => name !== "dovecot-uidlist") : entries;
+      }) as unknown as Files["readdirSync"],
+    };
+    expect(await list(racing)).toMatchObject({ proof: "agreed", files: ["dovecot-uidlist"] });
+    expect(passes).toBe(4);
+  });
+
   test("a change too short ago to show by its time is waited out", async () => {
     writeFile(`${maildir}/cur/1.a:2,`, "");
     const world = vault.world();

@@ -45,11 +45,11 @@ test("a mailbox that could not be captured is named to the operator, and only co
   writeFile(`${root}/example.com/bob/cur/1.b:2,S`, "unreadable");
   const files = {
     ...nodeFiles,
-    openSync: ((path, ...rest) => {
-      if (String(path).includes("1.b"))
-        throw Object.assign(new Error(`EIO: ${path}`), { code: "EIO", syscall: "open" });
-      return nodeFiles.openSync(path, ...rest);
-    }) as typeof nodeFiles.openSync,
+    readdirSync: ((path: Buffer, ...rest: []) => {
+      if (String(path).includes("/bob/"))
+        throw Object.assign(new Error(`EIO: ${path}`), { code: "EIO", syscall: "scandir" });
+      return nodeFiles.readdirSync(path, ...rest);
+    }) as unknown as typeof nodeFiles.readdirSync,
   };
   const warnings: (string | undefined)[][] = [];
   const component = mailComponent(mailConfig.parse({ root }));

@@ -100,12 +100,12 @@ test("a mailbox that can not be read makes the snapshot partial, and the others 
   const { files } = vault.world();
   const failing = {
     ...files,
-    openSync: ((path: Buffer | string, ...rest: [string]) => {
-      if (path.toString("latin1" as BufferEncoding).includes("/alice/Maildir/cur/2.empty")) {
-        throw Object.assign(new Error("EIO: i/o error, open"), { code: "EIO", syscall: "open" });
+    readdirSync: ((path: Buffer, ...rest: []) => {
+      if (path.toString().includes("/alice/Maildir/.Sent")) {
+        throw Object.assign(new Error("EIO: i/o error, scandir"), { code: "EIO", syscall: "scandir" });
       }
-      return files.openSync(path, ...rest);
-    }) as typeof files.openSync,
+      return files.readdirSync(path, ...rest);
+    }) as unknown as typeof files.readdirSync,
   };
   const { exitCode, outcomes } = await vault.backup([component()], { files: failing });
   expect(exitCode).toBe(3);
