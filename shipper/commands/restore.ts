@@ -7,6 +7,7 @@ import type { Files } from "../../core/ports/files.ts";
 import { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
+import { namesAtTarget } from "../components/target-names.ts";
 import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
@@ -141,7 +142,11 @@ function selectionOf(name: ComponentName, { mailbox, database }: RestoreOptions)
 /** Told before the store is read for long; staging looks again. */
 function refuseUnlessEmpty(files: Files, path: string): void {
   const status = files.statSync(path, { throwIfNoEntry: false });
-  if (status === undefined || (status.isDirectory() && files.readdirSync(path).length === 0)) return;
+  if (
+    status === undefined ||
+    (status.isDirectory() && namesAtTarget(files, Buffer.from(path).toString("latin1")).length === 0)
+  )
+    return;
   const what = status.isDirectory() ? "holds something already" : "is not a directory";
   throw new MailarkError("TARGET_NOT_EMPTY", `the target ${what}`, {
     detail: path,

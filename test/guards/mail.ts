@@ -8,6 +8,7 @@ const naming = "test/shipper/components/mail/naming.test.ts";
 const archive = "test/shipper/components/mail/archive.test.ts";
 const index = "test/shipper/components/mail/index-rows.test.ts";
 const reading = "test/shipper/components/mail/reading.test.ts";
+const restored = "test/shipper/components/mail/restore.test.ts";
 const check = "test/shipper/components/mail/check.test.ts";
 const glass = "test/e2e/break-glass.test.ts";
 
@@ -432,6 +433,82 @@ export const mailGuards: readonly Guard[] = [
     find: "  refuseUnlessEmpty(files, root);",
     replace: "",
     test: { file: roundTrip, name: "a target that holds something is refused before anything is touched" },
+  },
+  {
+    guard: "only an empty lost+found of root's is passed over",
+    file: "shipper/components/target-names.ts",
+    find: "status.uid === 0 && namesIn(files, path).length === 0",
+    replace: "status.uid >= 0",
+    test: { file: restored, name: "is in the way when something is in it" },
+  },
+  {
+    guard: "no mailbox is put in, around or in place of another",
+    file: at("mail-root.ts"),
+    find: 'if (path !== "." && !reached && !this.#between.has(path)) return;',
+    replace: "if (path || reached) return;",
+    test: { file: restored, name: "at the root itself" },
+  },
+  {
+    guard: "what lies above a mailbox is a directory and no link",
+    file: at("mail-root.ts"),
+    find: "} else if (!status.isDirectory()) {",
+    replace: "} else if (!status) {",
+    test: { file: restored, name: "below a domain that became a link meanwhile" },
+  },
+  {
+    guard: "a domain's directory belongs to its users only where they are one",
+    file: at("mail-root.ts"),
+    find: "if (others.length === 0 && gid",
+    replace: "if (others.length >= 0 && gid",
+    test: { file: restored, name: "and is root's where they are several" },
+  },
+  {
+    guard: "a full disk is not taken for a bad mailbox",
+    file: at("bad-mailbox.ts"),
+    find: ' || ofTheMachine.has(call ?? "")',
+    replace: "",
+    test: {
+      file: restored,
+      name: "is not what a full disk is taken for: that ends the restore, and nothing is left",
+    },
+  },
+  {
+    guard: "a mailbox that could not be restored fails the restore",
+    file: at("check.ts"),
+    find: "staged.failures.map(",
+    replace: "staged.failures.slice(0, 0).map(",
+    test: { file: restored, name: "%s is named and fails the restore, and all others come back" },
+  },
+  {
+    guard: "a mailbox that could not be restored is named to the operator",
+    file: at("stage.ts"),
+    find: "warn?.(`a mailbox could not be restored: ${failure.error.message}`, nameOf(failure));",
+    replace: "nameOf(failure);",
+    test: { file: restored, name: "%s is named and fails the restore, and all others come back" },
+  },
+  {
+    guard: "a restore of nothing but bad mailboxes is an error",
+    file: at("stage.ts"),
+    find: "if (mailboxes.length === 0 && failures[0]) throw failures[0].error;",
+    replace: "",
+    test: { file: restored, name: "%s is an error when it alone is wanted, and nothing is left" },
+  },
+  {
+    guard: "a file never comes back with the rights of its owner",
+    file: at("build-mailbox.ts"),
+    find: "mode: mode & 0o777, bytes",
+    replace: "mode, bytes",
+    test: {
+      file: restored,
+      name: "a file with the rights of its owner comes back without them, a folder keeps its group",
+    },
+  },
+  {
+    guard: "a service does not get files of the wrong owner",
+    file: at("stage.ts"),
+    find: 'if (place.kind === "service" && owner.uid !== own) {',
+    replace: "if (own === undefined) {",
+    test: { file: restored, name: "a service is refused, and nothing is left" },
   },
   {
     guard: "a restore that fails leaves nothing",

@@ -94,7 +94,10 @@ function wantedByArchive({ messages, files }: Index): [number, Map<string, Targe
   const want = ({ archive, sha256, bytes, modified, mode }: FileRow, path: string) => {
     const contents = wanted.get(archive) ?? new Map<string, Target[]>();
     wanted.set(archive, contents);
-    contents.set(sha256, [...(contents.get(sha256) ?? []), { path, mode, bytes, modified }]);
+    const targets = contents.get(sha256) ?? [];
+    contents.set(sha256, targets);
+    // A stored program never comes back with the rights of its owner.
+    targets.push({ path, mode: mode & 0o777, bytes, modified });
   };
   for (const message of messages.values()) {
     const { folder, state, base, info } = message;

@@ -2,6 +2,7 @@ import { hash } from "node:crypto";
 import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
+import { nameOf } from "./bad-mailbox.ts";
 import { readFile } from "./read-file.ts";
 import { readIndex, readTable } from "./read-table.ts";
 import type { StagedMail, StagedMailbox } from "./stage.ts";
@@ -30,6 +31,11 @@ export async function checkMail(staged: StagedMail, { files, signal, progress }:
   }
   const { facts } = staged.snapshot.manifest;
   return [
+    verdict(
+      "every mailbox came back",
+      staged.failures.map((failure) => `${nameOf(failure)}: ${failure.error.message}`),
+      `${staged.mailboxes.length} mailboxes`,
+    ),
     verdict("every message is in its folder", counts, `${messages} messages in ${staged.mailboxes.length} mailboxes`),
     staged.narrowed
       ? { name: "as many as were captured", outcome: "unproven", detail: "only some mailboxes were restored" }
@@ -63,12 +69,12 @@ function differences(mailbox: StagedMailbox, tree: Tree, files: Files, path: str
 
 /** Hashes a sample of the messages, at least one of every mailbox, as they are on the disk now. */
 async function checkContents({ snapshot, mailboxes, root }: StagedMail, files: Files): Promise<Check> {
-  const wanted = new Set(mailboxes.map(({ path }) => path));
+  const wanted = new Set(mailboxes.map(({ ownerId }) => ownerId));
   const wrong: string[] = [];
   let read = 0;
-  for (const chain of (await readTable(snapshot)).values()) {
+  for (const [ownerId, chain] of await readTable(snapshot)) {
+    if (!wanted.has(ownerId)) continue;
     const index = await readIndex(snapshot, chain);
-    if (!wanted.has(index.path)) continue;
     let number = 0;
     for (const { folder, state, base, info, sha256 } of index.messages.values()) {
       if (number++ % sampleEvery !== 0) continue;

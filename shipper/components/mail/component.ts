@@ -1,4 +1,5 @@
 import type { Component } from "../component.ts";
+import { type BadMailbox, nameOf } from "./bad-mailbox.ts";
 import { captureMail } from "./capture.ts";
 import { checkMail } from "./check.ts";
 import type { MailConfig } from "./config.ts";
@@ -15,14 +16,22 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
     capture: (context) => captureMail(config, context),
     async plan(snapshot, selection) {
       const items = [];
-      for await (const { index } of selectMailboxes(snapshot, selection, config)) {
+      const failures: BadMailbox[] = [];
+      for await (const mailbox of selectMailboxes(snapshot, selection, config)) {
+        if ("error" in mailbox) {
+          failures.push(mailbox);
+          continue;
+        }
+        const { index } = mailbox;
         const bytes = [...index.messages.values(), ...index.files.values()].reduce(
           (sum, content) => sum + content.bytes,
           0,
         );
         items.push({ what: contentsOf(index.path, index.messages.size, index.folders.size), bytes });
       }
-      return items;
+      if (items.length === 0 && failures[0]) throw failures[0].error;
+      const unreadable = failures.map((failure) => `${nameOf(failure)}: unreadable, ${failure.error.message}`);
+      return [...items, ...unreadable.map((what) => ({ what, bytes: 0 }))];
     },
     stage: (snapshot, place, selection, world) => stageMail(config, snapshot, place, selection, world),
     check: checkMail,

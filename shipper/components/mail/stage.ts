@@ -1,18 +1,21 @@
 import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent } from "../../../core/ports/files.ts";
+import type { Files } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
-import { bytePath } from "../byte-path.ts";
+import { bytePath, pathText } from "../byte-path.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
+import { namesAtTarget } from "../target-names.ts";
+import { type BadMailbox, badMailbox, nameOf } from "./bad-mailbox.ts";
 import { buildMailbox, type Owner } from "./build-mailbox.ts";
 import { type MailConfig, rootOf } from "./config.ts";
-import { parentOf } from "./index-rows.ts";
-import { selectMailboxes } from "./select.ts";
-import { listNames } from "./tree.ts";
+import type { Index } from "./index-rows.ts";
+import { MailRoot, workshop } from "./mail-root.ts";
+import { type StoredMailbox, selectMailboxes } from "./select.ts";
 
 /** What the index promised of a staged mailbox. */
 export interface StagedMailbox {
+  readonly ownerId: string;
   /** Below the mail root, in latin1. */
   readonly path: string;
   readonly messages: number;
@@ -25,14 +28,17 @@ export interface StagedMail extends Staged {
   /** The mail root that it was staged below, in latin1. */
   readonly root: string;
   readonly mailboxes: readonly StagedMailbox[];
+  /** What was to be staged and could not be; nothing of it is there. */
+  readonly failures: readonly BadMailbox[];
   readonly snapshot: SnapshotReader;
   readonly narrowed: boolean;
 }
 
-/** Below the target while mailboxes are built; what remains of it shows a restore that did not end. */
-const workshop = ".mailark-partial";
-
-/** Brings mailboxes back below an empty mail root, each whole or not at all. */
+/**
+ * Brings mailboxes back below an empty mail root, each whole or not at all. One that can not be brought back is told, and the others are.
+ *
+ * @throws MailarkError as `Component.stage`, also what the first was bad with when no mailbox could be brought back.
+ */
 export async function stageMail(
   config: MailConfig,
   snapshot: SnapshotReader,
@@ -40,13 +46,16 @@ export async function stageMail(
   selection: Selection,
   world: World,
 ): Promise<StagedMail> {
-  const { files, progress, signal } = world;
+  const { files, progress, signal, warn } = world;
   const root = place.kind === "service" ? rootOf(config) : Buffer.from(place.path, "utf8").toString("latin1");
   refuseUnlessEmpty(files, root);
+  const mailRoot = new MailRoot(files, root);
   const mailboxes: StagedMailbox[] = [];
-  const made: string[] = [];
+  const failures: BadMailbox[] = [];
+  const beside = `${root}/${workshop}/mailbox`;
+  const owners = ownersFor(config, place, world);
   const takeBack = () => {
-    for (const path of made) removeTree(files, `${root}/${path}`);
+    mailRoot.takeBack();
     removeTree(files, `${root}/${workshop}`);
     if (place.kind === "scratch") removeTree(files, root);
   };
@@ -56,22 +65,13 @@ export async function stageMail(
       mode: place.kind === "service" ? 0o755 : 0o700,
     });
     for await (const mailbox of selectMailboxes(snapshot, selection, config)) {
-      const { index } = mailbox;
-      const { path } = index;
-      progress(`mailbox ${mailboxes.length + 1}`);
-      const owner = ownerFor(config, index);
-      const beside = `${root}/${workshop}/mailbox`;
-      await buildMailbox(beside, mailbox, snapshot, { files, signal, owner });
-      makeParents(path, owner);
-      files.renameSync(bytePath(beside), bytePath(`${root}/${path}`));
-      mailboxes.push({
-        path,
-        messages: index.messages.size,
-        messageBytes: [...index.messages.values()].reduce((sum, { bytes }) => sum + bytes, 0),
-        files: index.files.size,
-        folders: index.folders.size,
-      });
+      const failure = "error" in mailbox ? mailbox : await stageOne(mailbox);
+      if (failure === undefined) continue;
+      failures.push(failure);
+      warn?.(`a mailbox could not be restored: ${failure.error.message}`, nameOf(failure));
     }
+    if (mailboxes.length === 0 && failures[0]) throw failures[0].error;
+    mailRoot.settle();
     files.rmdirSync(bytePath(`${root}/${workshop}`));
     await flush(root, world);
   } catch (error) {
@@ -82,32 +82,60 @@ export async function stageMail(
   const remove = async () => {
     if (place.kind === "scratch") takeBack();
   };
-  return { place, root, mailboxes, snapshot, narrowed, remove };
+  return { place, root, mailboxes, failures, snapshot, narrowed, remove };
 
-  /** The directories between the mail root and a mailbox (its domain), owned as the mailbox is. */
-  function makeParents(path: string, owner: Owner | undefined) {
-    const parent = parentOf(path);
-    if (parent === ".") {
-      made.push(path);
-      return;
+  /** Leaves nothing of a mailbox that it returns as bad. */
+  async function stageOne(mailbox: StoredMailbox): Promise<BadMailbox | undefined> {
+    const { ownerId, index } = mailbox;
+    const { path } = index;
+    progress(`mailbox ${mailboxes.length + failures.length + 1}`);
+    const owner = owners(index);
+    try {
+      mailRoot.refuseUnlessFree(path);
+      await buildMailbox(beside, mailbox, snapshot, { files, signal, owner });
+      mailRoot.put(beside, path, owner);
+    } catch (thrown) {
+      const failure = badMailbox(ownerId, path, thrown);
+      removeTree(files, beside);
+      return failure;
     }
-    const missing: string[] = [];
-    for (let above = parent; above !== "." && !exists(files, `${root}/${above}`); above = parentOf(above))
-      missing.push(above);
-    for (const above of missing.reverse()) {
-      files.mkdirSync(bytePath(`${root}/${above}`), { mode: 0o700 });
-      if (owner) files.chownSync(bytePath(`${root}/${above}`), owner.uid, owner.gid);
-    }
-    made.push(missing[0] ?? path);
+    mailboxes.push({
+      ownerId,
+      path,
+      messages: index.messages.size,
+      messageBytes: [...index.messages.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      files: index.files.size,
+      folders: index.folders.size,
+    });
+    return undefined;
   }
 }
 
-function ownerFor({ owner }: MailConfig, { uid, gid }: Owner): Owner | undefined {
-  return process.getuid?.() === 0 ? (owner ?? { uid, gid }) : undefined;
+/** To whom mailboxes are given; to nobody unless root runs this, and then that is said once, or refused where a service needs it. */
+function ownersFor(config: MailConfig, place: Place, { warn }: World): (index: Index) => Owner | undefined {
+  const own = process.getuid?.();
+  const group = process.getgid?.();
+  let said = place.kind === "scratch";
+  return ({ path, uid, gid }) => {
+    const owner = config.owner ?? { uid, gid };
+    if (own === 0) return owner;
+    const detail = `${pathText(path)} belongs to ${owner.uid}:${owner.gid}, and this runs as ${own}:${group}`;
+    if (place.kind === "service" && owner.uid !== own) {
+      throw new MailarkError("RESTORE_FAILED", "only root can give mailboxes to their owners", {
+        detail,
+        hint: "run mailark as root, or restore the files into a directory with --to",
+      });
+    }
+    if (!said && (owner.uid !== own || owner.gid !== group)) {
+      said = true;
+      warn?.("restored files belong to the user that runs this: only root can give them to their owners", detail);
+    }
+    return undefined;
+  };
 }
 
 function refuseUnlessEmpty(files: Files, root: string): void {
-  const names = listNames(files, root);
+  const names = namesAtTarget(files, root);
   if (names.length === 0) return;
   throw new MailarkError("TARGET_NOT_EMPTY", "the target holds something already", {
     detail: Buffer.from(root, "latin1").toString("utf8"),
@@ -115,16 +143,6 @@ function refuseUnlessEmpty(files: Files, root: string): void {
       ? "it is what a restore left that did not end: look at it, remove it, and start again"
       : "give an empty or a new directory: mailark never restores over anything",
   });
-}
-
-function exists(files: Files, path: string): boolean {
-  try {
-    files.lstatSync(bytePath(path));
-    return true;
-  } catch (error) {
-    if (isAbsent(error)) return false;
-    throw error;
-  }
 }
 
 /** Everything that was written is on the disk when this resolves. */
