@@ -68,7 +68,7 @@ export const mailGuards: readonly Guard[] = [
     guard: "a file that one pass saw is not lost by another",
     file: at("listing.ts"),
     find: "if (!known.has(path)) union[name].push(path);",
-    replace: "",
+    replace: "{}",
     test: {
       file: listing,
       name: "a uidlist that the last pass did not show is captured, where the mailbox never keeps still",
