@@ -5,6 +5,7 @@ const broken = "test/shipper/components/mysql/broken-dump.test.ts";
 const split = "test/shipper/components/mysql/split-dump.test.ts";
 const stage = "test/shipper/components/mysql/stage.test.ts";
 const roundTrip = "test/shipper/components/mysql/round-trip.test.ts";
+const optionFiles = "test/shipper/components/mysql/option-files.test.ts";
 const accounts = "test/shipper/components/mysql/accounts.test.ts";
 const dumpArguments = "test/shipper/components/mysql/dump-arguments.test.ts";
 
@@ -32,6 +33,47 @@ export const databaseGuards: readonly Guard[] = [
     find: "if (closing < 0 || ",
     replace: "if (",
     test: { file: split, name: "is refused when its footer is missing, although its last line is there" },
+  },
+  {
+    guard: "a dump holds every table",
+    file: at("write-parts.ts"),
+    find: "missing.length > 0 || ",
+    replace: "",
+    test: { file: broken, name: "leaves %s out, and yet ends well, gives no snapshot" },
+  },
+  {
+    guard: "a dump holds every view",
+    file: at("write-parts.ts"),
+    find: " || definitions.views.size < (counts.get(database)?.views ?? 0)",
+    replace: "",
+    test: { file: broken, name: "leaves %s out, and yet ends well, gives no snapshot" },
+  },
+  {
+    guard: "of an option file only what says how to reach the server counts",
+    file: at("option-files.ts"),
+    find: ".filter(({ name }) => isConnecting(name));",
+    replace: ";",
+    test: {
+      file: optionFiles,
+      name: "what says how to reach a server goes from one option file into another as it is, and nothing else does",
+    },
+  },
+  {
+    guard: "the dump program reads no option file of the host",
+    file: at("connection.ts"),
+    find: '`--defaults-${settings ? "file" : "extra-file"}=${secret.path}`',
+    replace: "`--defaults-extra-file=${secret.path}`",
+    test: {
+      file: optionFiles,
+      name: "%s does nothing in section %s of the home's option file or of the one that is configured",
+    },
+  },
+  {
+    guard: "where the option files are out of reach, what they take out of a dump is told",
+    file: at("capture.ts"),
+    find: "await connection.refuseForeignOptions(dump);",
+    replace: "",
+    test: { file: optionFiles, name: "%s is told, and nothing is stored, where the program runs elsewhere" },
   },
   {
     guard: "a dump holds every database",

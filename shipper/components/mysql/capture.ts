@@ -57,6 +57,7 @@ async function captureFrom(
   const context = { ...outer, signal: AbortSignal.any([outer.signal, failed.signal]) };
   const server = await withSession(connection, context, askServer);
   const dump = await connection.find(dumpPrograms(server));
+  await connection.refuseForeignOptions(dump);
   const view = await openView(connection, context);
   const block = await blockCommits(connection, server, context).catch(async (error) => {
     await view.close();
@@ -75,7 +76,7 @@ async function captureFrom(
     const counts = await countPrograms(view, databases);
     const tables = await listTables(view, databases);
     const [dumped, programBytes, measures, accounts] = await together(failed, [
-      writeTables(capture, begun, counts),
+      writeTables(capture, begun, counts, tables),
       writePrograms(capture, counts),
       measured ? measureTables(view, tables, keepsHistory(dump, server)) : Promise.resolve(new Map<Table, Measure>()),
       writeAccounts(capture),

@@ -6,11 +6,12 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent } from "../../../core/ports/files.ts";
+import { type Files, isAbsent, writeWhole } from "../../../core/ports/files.ts";
 import { outputOf } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
 import type { MysqlConfig } from "./config.ts";
+import { connectionSettings, optionFileText, refuseForeignOptions } from "./option-files.ts";
 
 export type Flavour = "mariadb" | "mysql";
 
@@ -31,6 +32,12 @@ export interface Connection {
   readonly env: Readonly<Record<string, string>>;
   /** The first of these programs that is there. Throws `PROGRAM_MISSING` when none is. */
   find(names: readonly string[]): Promise<Program>;
+  /**
+   * Makes sure that a dump program takes no more from option files than how to reach the server.
+   *
+   * @throws MailarkError `CONFIG_INVALID` when it would.
+   */
+  refuseForeignOptions(program: Program): Promise<void>;
   /** A program's words without the password. */
   scrub(text: string): string;
   /** Removes what was written for it. */
@@ -41,7 +48,7 @@ export type ConnectionOptions = Pick<
   MysqlConfig,
   "socket" | "host" | "port" | "user" | "passwordFile" | "defaultsFile" | "command" | "stallSeconds"
 > & {
-  /** Whether the machine's own option files are passed over. Default: they are read, as by every client. */
+  /** Whether the machine's own option files are passed over. Default: they say how to reach the server, and nothing else. */
   readonly noOptionFiles?: boolean;
 };
 
@@ -51,18 +58,18 @@ export type ConnectionOptions = Pick<
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
   const { files, processes, signal } = world;
   const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
-  const secret = password === undefined ? undefined : writeOptionFile(files, password);
-  const optionFile = secret?.path ?? options.defaultsFile;
-  const own = options.noOptionFiles ? ["--no-defaults"] : [];
-  const leading = optionFile === undefined ? own : [`--defaults-extra-file=${optionFile}`];
+  let secret: { readonly path: string; remove(): void } | undefined;
+  let leading: readonly string[] = options.noOptionFiles ? ["--no-defaults"] : [];
+  if (options.defaultsFile !== undefined) leading = [`--defaults-extra-file=${options.defaultsFile}`];
   const where = [
     ...(options.socket === undefined ? [] : [`--socket=${options.socket}`]),
     ...(options.host === undefined ? [] : [`--host=${options.host}`, "--protocol=tcp"]),
     ...(options.port === undefined ? [] : [`--port=${options.port}`]),
     ...(options.user === undefined ? [] : [`--user=${options.user}`]),
   ];
-  // ~/.my.cnf is read after the extra file, and would win over it.
-  const env: Record<string, string> = secret === undefined ? {} : { HOME: "/nonexistent" };
+  // ~/.my.cnf is read after the extra file, and would win over it and over the password.
+  const named = password !== undefined || options.defaultsFile !== undefined;
+  const env: Record<string, string> = named && options.command.length === 0 ? { HOME: "/nonexistent" } : {};
 
   const find = async (names: readonly string[]): Promise<Program> => {
     let reason: unknown;
@@ -82,9 +89,21 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   };
 
   try {
+    const client = await find(["mariadb", "mysql"]);
+    // Elsewhere no file can be put beside the program.
+    const local = options.command.length === 0 && !options.noOptionFiles;
+    const settings = local ? await connectionSettings(processes, client.flavour, leading, { env, signal }) : undefined;
+    const own = [...(settings ?? []), ...(password === undefined ? [] : [{ name: "password", value: password }])];
+    if (settings !== undefined || password !== undefined) secret = writeOptionFile(files, optionFileText(own));
+    if (secret !== undefined) leading = [`--defaults-${settings ? "file" : "extra-file"}=${secret.path}`];
     return {
-      client: await find(["mariadb", "mysql"]),
+      client,
       stallSeconds: options.stallSeconds,
+      async refuseForeignOptions({ name }) {
+        if (settings !== undefined || options.noOptionFiles) return;
+        const command = prefixed(options.command, name, [...leading, "--print-defaults"]);
+        refuseForeignOptions((await outputOf(processes, command, { env, signal })).toString("utf8"));
+      },
       env,
       find,
       command: (program, args) => prefixed(options.command, program, [...leading, ...where, ...args]),
@@ -122,17 +141,16 @@ function readPassword(files: Files, path: string): string {
  * A pipe would be better, but the client programs open the file by its path, and what Node gives a child as its input is a
  * socket, which can not be opened. So it is a file that only this user can read, in a directory that only this user can enter.
  */
-function writeOptionFile(files: Files, password: string): { path: string; remove(): void } {
+function writeOptionFile(files: Files, text: string): { path: string; remove(): void } {
   sweep(files);
   const folder = join(tmpdir(), `mailark-client-${process.pid}-${randomBytes(8).toString("hex")}`);
   const path = join(folder, "options.cnf");
-  const escaped = password.replaceAll("\\", "\\\\").replaceAll('"', '\\"');
   const remove = () => removeFolder(files, folder);
   files.mkdirSync(folder, { mode: 0o700 });
   try {
     const descriptor = files.openSync(path, "wx", 0o600);
     try {
-      files.writeSync(descriptor, `[client]\npassword="${escaped}"\n`);
+      writeWhole(files, descriptor, Buffer.from(text));
     } finally {
       files.closeSync(descriptor);
     }

@@ -134,10 +134,12 @@ interface Boundary {
   readonly end?: Buffer;
 }
 
+/** A name in a comment: the program makes every line of it one. */
+const inComment = (name: string) => quoteName(name).replaceAll("\n", "\n-- ");
+
 function boundaryOf(database: string, content: Content): Boundary {
   const name = quoteName(database);
-  // In a comment the program makes every line of a name a comment.
-  const comment = `\n--\n-- Current Database: ${name.replaceAll("\n", "\n-- ")}\n--\n\n`;
+  const comment = `\n--\n-- Current Database: ${inComment(database)}\n--\n\n`;
   const use = `USE ${name};\n`;
   if (content === "views") return { database, content, start: Buffer.from(comment + use) };
   const create = `CREATE DATABASE /*!32312 IF NOT EXISTS*/ ${name}`;
@@ -191,6 +193,50 @@ export async function* sectionsOf(splitter: DumpSplitter, source: AsyncIterable<
 async function* piecesOf(splitter: DumpSplitter, source: AsyncIterable<Buffer>): AsyncGenerator<Piece> {
   for await (const chunk of source) yield* splitter.push(chunk);
   yield* splitter.end();
+}
+
+const tableMark = Buffer.from("\n-- Table structure for table ");
+/** MariaDB's words and MySQL's. */
+const viewMarks = ["\n-- Temporary table structure for view ", "\n-- Temporary view structure for view "].map((mark) =>
+  Buffer.from(mark),
+);
+const markEnd = Buffer.from("\n--\n");
+
+/** The names of the tables and views that the bytes of one database define, taken down as they pass. */
+export class Definitions {
+  readonly tables = new Set<string>();
+  readonly views = new Set<string>();
+
+  /** Whether a table is among them. */
+  has(table: string): boolean {
+    return this.tables.has(inComment(table));
+  }
+
+  async *watch(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    let tail: Buffer = Buffer.alloc(0);
+    for await (const chunk of body) {
+      const text = Buffer.concat([tail, chunk]);
+      const open = [
+        this.#note(text, tableMark, this.tables),
+        ...viewMarks.map((mark) => this.#note(text, mark, this.views)),
+      ];
+      tail = text.subarray(Math.min(...open));
+      yield chunk;
+    }
+  }
+
+  /** Returns from where on the bytes must be looked at again with what follows. */
+  #note(text: Buffer, mark: Buffer, names: Set<string>): number {
+    for (let from = 0; ; ) {
+      const start = text.indexOf(mark, from);
+      if (start < 0) return Math.max(from, text.length - mark.length + 1, 0);
+      const end = text.indexOf(markEnd, start + mark.length);
+      // No name is longer, so what has no end by then is no mark.
+      if (end < 0 && text.length - start < 4096) return start;
+      if (end >= 0) names.add(text.toString("utf8", start + mark.length, end));
+      from = start + mark.length;
+    }
+  }
 }
 
 /**

@@ -4,11 +4,11 @@ import type { CaptureContext } from "../component.ts";
 import { type CapturedAccounts, captureAccounts } from "./accounts.ts";
 import type { Connection, Program } from "./connection.ts";
 import { eventsArguments, programsArguments } from "./dump-arguments.ts";
-import type { Counts } from "./facts.ts";
+import type { Counts, Table } from "./facts.ts";
 import { dumpPrograms } from "./programs.ts";
 import type { Server } from "./server.ts";
 import { serverErrorOf, withSession } from "./session.ts";
-import { DumpSplitter, positionOf, preambleOf, sectionsOf } from "./split-dump.ts";
+import { Definitions, DumpSplitter, positionOf, preambleOf, sectionsOf } from "./split-dump.ts";
 
 /** One capture that is under way. */
 export interface Capture {
@@ -25,12 +25,14 @@ export async function writeTables(
   { context, databases, server }: Capture,
   stream: AsyncGenerator<Buffer>,
   counts: ReadonlyMap<string, Counts>,
+  tables: readonly Table[],
 ) {
   const splitter = new DumpSplitter(databases);
   let bytes = 0;
   for await (const { database, content, body } of sectionsOf(splitter, stream)) {
     const kind = content === "tables" ? "database" : "views";
-    const whole = wholePart(preambleOf(splitter.header), body);
+    const definitions = new Definitions();
+    const whole = wholePart(preambleOf(splitter.header), content === "tables" ? definitions.watch(body) : body);
     if (content === "views" && counts.get(database)?.views === 0) {
       for await (const chunk of body) if (chunk.toString("latin1").trim() !== "") throw changed();
     } else {
@@ -38,7 +40,16 @@ export async function writeTables(
       const part = await context.writer.part(name, whole, await context.keys.host());
       bytes += part.bytes;
     }
-    if (content === "tables") context.progress(`dumped ${database}`);
+    if (content !== "tables") continue;
+    const missing = tables.filter((table) => table.database === database && !definitions.has(table.name));
+    if (missing.length > 0 || definitions.views.size < (counts.get(database)?.views ?? 0)) {
+      throw new MailarkError("DUMP_FAILED", "the dump lacks tables or views that the server has", {
+        detail: [database, ...missing.map(({ name }) => name)].join(", "),
+        hint: "look for an option file that tells the dump program to leave tables out; or the schema was changed: run it again",
+        retryable: true,
+      });
+    }
+    context.progress(`dumped ${database}`);
   }
   const position = positionOf(splitter.header, splitter.footer);
   if (server.binlog && position === undefined) {

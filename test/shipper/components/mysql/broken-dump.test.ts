@@ -121,6 +121,15 @@ describe("a dump program that", () => {
     await host.mariadb.sql("DROP FUNCTION second.one");
   });
 
+  test.each(["t", "v"])("leaves %s out, and yet ends well, gives no snapshot", async (name) => {
+    const script = `program=$1 options=$2; shift 2; exec "$program" "$options" --ignore-table=second.${name} "$@"`;
+    expect(await failureOf(dumpThrough(script))).toMatchObject({
+      code: "DUMP_FAILED",
+      message: "the dump lacks tables or views that the server has",
+      detail: expect.stringContaining("second"),
+    });
+  });
+
   test("does not say its position gives no snapshot of a server with a binary log", async () => {
     const error = await failureOf(dumpThrough("\"$@\" | sed '/^-- CHANGE MASTER TO/d'"));
     expect(error).toMatchObject({ code: "DUMP_FAILED", message: expect.stringContaining("position") });
@@ -202,7 +211,7 @@ describe("an account that may not hold commits back", () => {
       start: (command, options) =>
         nodeProcesses.start(
           command.map((word) =>
-            word.startsWith("--defaults-extra-file") ? `--defaults-extra-file=${vault.directory}/modest` : word,
+            word.startsWith("--defaults-file") ? `--defaults-file=${vault.directory}/modest` : word,
           ) as unknown as [string],
           options,
         ),

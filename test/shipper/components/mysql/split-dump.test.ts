@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type Content,
+  Definitions,
   DumpSplitter,
   positionOf,
   preambleOf,
@@ -94,6 +95,29 @@ const databases = fc.uniqueArray(
   }),
   { selector: ({ name }) => name, minLength: 1, maxLength: 6 },
 );
+
+describe("the definitions of a database", () => {
+  const text =
+    "\n--\n-- Table structure for table `a``b`\n--\n\nDROP;\nINSERT INTO `a``b` VALUES ('\\n-- Table structure for table `no`\\n--\\n');\n" +
+    "\n--\n-- Temporary table structure for view `v`\n--\n\n\n--\n-- Table structure for table `new\n-- line`\n--\n" +
+    "\n--\n-- Temporary view structure for view `w`\n--\n\n\n--\n-- Table structure for table `日本`\n--\n";
+  test("are found however the bytes are cut, and the bytes are passed on as they are", async () => {
+    const bytes = Buffer.from(text);
+    for (let size = 1; size <= bytes.length; size += 1) {
+      const definitions = new Definitions();
+      const source = (async function* () {
+        for (let start = 0; start < bytes.length; start += size) yield bytes.subarray(start, start + size);
+      })();
+      const passed: Buffer[] = [];
+      for await (const chunk of definitions.watch(source)) passed.push(chunk);
+      expect(Buffer.concat(passed).equals(bytes)).toBe(true);
+      expect([...definitions.views], `${size}`).toEqual(expect.arrayContaining(["`v`", "`w`"]));
+      expect([...definitions.tables].toSorted(), `${size}`).toEqual(["`a``b`", "`new\n-- line`", "`日本`"]);
+      for (const name of ["a`b", "new\nline", "日本"]) expect(definitions.has(name)).toBe(true);
+      expect(definitions.has("no")).toBe(false);
+    }
+  });
+});
 
 describe("a dump of several databases", () => {
   test("comes apart in the same way however it is cut into chunks", async () => {
