@@ -3,7 +3,7 @@
  * whole or absent, and a name that is taken stays as it is.
  */
 import { randomBytes } from "node:crypto";
-import type { Dirent } from "node:fs";
+import { constants, type Dirent } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";
@@ -17,6 +17,8 @@ import type { Body, Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectWriter
 const incoming = ".incoming";
 const incomingLifetime = 24 * 3600 * 1000;
 const readBytes = 1024 * 1024;
+/** Opening a pipe that stands in an object's place must not wait for somebody to write to it. */
+const reading = constants.O_RDONLY | constants.O_NONBLOCK;
 
 export interface FileStore extends ObjectWriter, ObjectReader, ObjectEraser {}
 
@@ -58,7 +60,7 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
       const path = pathOf(key);
       try {
         signal?.throwIfAborted();
-        const descriptor = files.openSync(path, "r");
+        const descriptor = files.openSync(path, reading);
         try {
           const status = files.fstatSync(descriptor);
           if (!status.isFile()) throw missing(key);
@@ -75,7 +77,8 @@ export function fileStore(directory: string, { files, clock }: { files: Files; c
           files.closeSync(descriptor);
         }
       } catch (error) {
-        throw isAbsent(error) ? missing(key) : asMailarkError(error);
+        // ENXIO: a socket stands there.
+        throw isAbsent(error) || errno(error) === "ENXIO" ? missing(key) : asMailarkError(error);
       }
     },
 

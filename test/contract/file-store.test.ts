@@ -1,4 +1,16 @@
-import { readdirSync, readFileSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { MailarkError } from "../../core/errors.ts";
@@ -33,6 +45,27 @@ describe("the store in a directory, on disk", () => {
       expect(mode(folder), folder).toBe(0o700);
     }
   });
+
+  test.each(["mkfifo", "socket", "directory"])(
+    "has no object where a %s stands, and does not wait for one",
+    async (what) => {
+      const top = join(scratchDirectory(), "store");
+      const path = join(top, key);
+      mkdirSync(dirname(path), { recursive: true });
+      if (what === "mkfifo") execFileSync("mkfifo", [path]);
+      if (what === "directory") mkdirSync(path);
+      if (what === "socket") {
+        const server = createServer();
+        // The path of a socket is short, and this one is not.
+        const short = join(top, "s");
+        await new Promise<void>((resolve) => server.listen(short, resolve));
+        onTestFinished(() => void server.close());
+        renameSync(short, path);
+      }
+      await expect(collect(open(top).get(key))).rejects.toMatchObject({ code: "OBJECT_MISSING" });
+      expect(await open(top).head(key)).toBeUndefined();
+    },
+  );
 
   test("has flushed the file before it gets its name, and every directory before put resolves", async () => {
     const top = join(scratchDirectory(), "store");
