@@ -1,10 +1,17 @@
 /**
  * Whose signatures count for a host: what its enrolments introduce, narrowed to the fingerprints that an operator vouches for.
  */
-import { asMailarkError, MailarkError } from "./errors.ts";
+import { asMailarkError, exitCodes, MailarkError } from "./errors.ts";
 import { enrolmentKey, enrolmentPrefix } from "./keys.ts";
 import { type Enrolment, parseDocument } from "./manifest.ts";
-import { checkSignature, maximumDocumentBytes, splitDocument, type Verifier, verifierOf } from "./signed-document.ts";
+import {
+  checkSignature,
+  maximumDocumentBytes,
+  parseJson,
+  splitDocument,
+  type Verifier,
+  verifierOf,
+} from "./signed-document.ts";
 import { readWhole } from "./stores/read-whole.ts";
 import type { ObjectReader } from "./stores/store.ts";
 
@@ -24,7 +31,8 @@ export interface Trust {
  *
  * @param fingerprints of the keys that the operator trusts, 64 hex digits each. `undefined`: all that are enrolled, which proves that
  *   the store is consistent and not who wrote it.
- * @throws MailarkError `SIGNER_UNTRUSTED` when nothing remains.
+ * @throws MailarkError `SIGNER_UNTRUSTED` when nothing remains; what the store throws where it can not be read, which says nothing of
+ *   whom to trust.
  */
 export async function readTrust(
   reader: ObjectReader,
@@ -38,8 +46,10 @@ export async function readTrust(
     try {
       const key = readEnrolment(await readWhole(reader, row.key, maximumDocumentBytes), row.key, hostId);
       if (fingerprints === undefined || fingerprints.includes(key.verifier.fingerprint)) keys.push(key);
-    } catch (error) {
-      refused.push({ key: row.key, error: asMailarkError(error) });
+    } catch (thrown) {
+      const error = asMailarkError(thrown);
+      if (error.exitCode !== exitCodes.verification) throw error;
+      refused.push({ key: row.key, error });
     }
   }
   if (keys.length > 0) return { keys, refused };
@@ -54,11 +64,19 @@ export async function readTrust(
 /** An enrolment is signed by the key that it introduces: that key is read first, and proves the rest. */
 function readEnrolment(bytes: Buffer, key: string, hostId: string): EnrolledKey {
   const document = splitDocument(bytes);
-  const claimed = parseDocument("enrolment", JSON.parse(document.signed.toString("utf8")));
-  const verifier = verifierOf(claimed.signingKey);
+  const claimed = parseDocument("enrolment", parseJson(document.signed));
+  const verifier = introducedBy(claimed);
   const enrolment = parseDocument("enrolment", checkSignature(document, [verifier]));
   if (enrolment.hostId !== hostId || key !== enrolmentKey(hostId, verifier.keyId)) {
     throw new MailarkError("MANIFEST_INVALID", "the enrolment introduces another host or another key");
   }
   return { enrolment, verifier };
+}
+
+function introducedBy({ signingKey }: Enrolment): Verifier {
+  try {
+    return verifierOf(signingKey);
+  } catch (cause) {
+    throw new MailarkError("MANIFEST_INVALID", "the enrolment brings no key that can be used", { cause });
+  }
 }

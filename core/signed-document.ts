@@ -130,7 +130,8 @@ export function checkSignature(document: UncheckedDocument, trusted: readonly Ve
   return parseJson(document.signed);
 }
 
-function parseJson(bytes: Buffer): unknown {
+/** @throws MailarkError `MANIFEST_INVALID` where it is none. */
+export function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {

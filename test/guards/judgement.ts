@@ -206,6 +206,13 @@ export const judgementGuards: readonly Guard[] = [
     test: { file: verify, name: "an enrolment that introduces somebody else is a finding" },
   },
   {
+    guard: "a disk that does not give an enrolment is no question of trust",
+    file: "core/enrolment.ts",
+    find: "if (error.exitCode !== exitCodes.verification) throw error;",
+    replace: "",
+    test: { file: "test/core/enrolment.test.ts", name: "that the disk does not give is no question of trust" },
+  },
+  {
     guard: "an enrolment is signed with the key that it brings",
     file: "core/enrolment.ts",
     find: 'const enrolment = parseDocument("enrolment", checkSignature(document, [verifier]));',
