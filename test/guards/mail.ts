@@ -446,7 +446,7 @@ export const mailGuards: readonly Guard[] = [
     file: at("mail-root.ts"),
     find: 'if (path !== "." && !reached && !this.#between.has(path)) return;',
     replace: "if (path || reached) return;",
-    test: { file: restored, name: "at the root itself" },
+    test: { file: restored, name: "in a folder of another" },
   },
   {
     guard: "what lies above a mailbox is a directory and no link",

@@ -73,6 +73,7 @@ describe("a mailbox that lies where it must not is left out, and the others come
       rows: { a: [rowOf.link("link", "../../../outside")], b: movedTo("d/a/link/.ssh") },
       left: ["d/a", "d/c"],
     },
+    "in a folder of another": { rows: { b: movedTo("d/a/cur/x") }, left: ["d/a", "d/c"] },
     "at the place of another": { rows: { b: movedTo("d/a") }, left: ["d/a", "d/c"] },
     "above another": { rows: { b: movedTo("d") }, left: ["d/a", "d/c"] },
     "at the root itself": { rows: { b: movedTo(".") }, left: ["d/a", "d/c"] },
