@@ -319,10 +319,10 @@ test("a partial snapshot is restored with a warning", async () => {
   const backup = await host.configured(["backup"], { ports: { files: failing } });
   expect(backup.code).toBe(3);
   expect(backup.stderr).toContain("example.org/broken");
-  expect(backup.stdout).toContain("1 × mailbox not captured");
+  expect(backup.stdout).toContain("1 × message not captured");
   const restored = await restoreTo("out");
   expect(restored.code).toBe(0);
-  expect(restored.stderr).toMatch(/partial[\s\S]*1 × mailbox not captured/);
+  expect(restored.stderr).toMatch(/partial[\s\S]*1 × message not captured/);
 });
 
 test("a copy of the store is as good as the store", async () => {
