@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { chmodSync, copyFileSync, lstatSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
@@ -9,7 +9,8 @@ import { dirname, join } from "node:path";
 export function copyRepository(from: string, to: string): void {
   const listed = execFileSync("git", ["ls-files", "-coz", "--exclude-standard"], { cwd: from, encoding: "utf8" });
   for (const path of new Set(listed.split("\0"))) {
-    if (path === "" || !existsSync(join(from, path))) continue;
+    // A link to modules elsewhere is not ignored as the directory is; links and nested repositories are no part of the product.
+    if (path === "" || !lstatSync(join(from, path), { throwIfNoEntry: false })?.isFile()) continue;
     mkdirSync(dirname(join(to, path)), { recursive: true });
     copyFileSync(join(from, path), join(to, path));
   }
