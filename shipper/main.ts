@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 /** The process: its signals, its standard streams, its exit status. Everything else is {@link run}. */
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 import { text } from "node:stream/consumers";
+import { isatty } from "node:tty";
 import { MailarkError } from "../core/errors.ts";
 import { compose, machine } from "./composition.ts";
 import { run } from "./program.ts";
@@ -10,9 +11,16 @@ import type { Output } from "./terminal/reporter.ts";
 /** Below the mail server's, for all that this process starts as well. */
 const backgroundPriority = 10;
 
+/**
+ * Nobody is at a terminal that could be hung up: so it is under nohup, which says the same by ignoring SIGHUP. That can not be asked for,
+ * because Node takes back on its start that a signal is ignored, and would end by it.
+ */
+const unattended = ![0, 1, 2].some((descriptor) => isatty(descriptor));
+
 const interruption = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
+    if (signal === "SIGHUP" && unattended) return;
     // The second time, whoever asks does not want to wait for a tidy end; the store holds whole snapshots either way.
     if (interruption.signal.aborted) process.exit(130);
     interruption.abort(
@@ -35,11 +43,20 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,
-  background: () => setPriority(backgroundPriority),
+  background: stepBack,
 });
 
 // A terminal that was waited for would keep the process alive.
 if (stdinRead) process.stdin.destroy();
+
+/** Never up, which only root may do, and where it can not be done the backup goes on. */
+function stepBack(): void {
+  try {
+    if (getPriority() < backgroundPriority) setPriority(backgroundPriority);
+  } catch {
+    // A backup at the wrong priority is better than none.
+  }
+}
 
 function outputOf(stream: NodeJS.WriteStream): Output {
   // Each write has its own answer; without a listener the first failure would end the process.

@@ -10,6 +10,20 @@ const backup = "test/shipper/commands/backup.test.ts";
 /** Configuration and command line: bad input changes nothing, secrets are not repeated, and the exit status tells the truth. */
 export const programGuards: readonly Guard[] = [
   {
+    guard: "a backup's priority is never raised",
+    file: "shipper/main.ts",
+    find: "if (getPriority() < backgroundPriority) ",
+    replace: "",
+    test: { file: program, name: "a backup %s" },
+  },
+  {
+    guard: "a hang-up does not end what nobody watches",
+    file: "shipper/main.ts",
+    find: 'if (signal === "SIGHUP" && unattended) return;',
+    replace: "",
+    test: { file: program, name: "a backup that nobody watches, as under nohup, goes on when a terminal hangs up" },
+  },
+  {
     guard: "an unknown key of the configuration is refused",
     file: "shipper/config.ts",
     find: "export const configSchema = z.strictObject({",

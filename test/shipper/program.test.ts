@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -220,27 +220,92 @@ describe("as a process", () => {
     expect(stderr).toBe("");
   });
 
-  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-    "%s ends a backup with 130, its tools too, and leaves no manifest",
-    async (signal) => {
-      await host.init();
-      const started = join(host.directory, "started");
-      host.edit((text) => `${text}  mysql:\n    command: ["sh", "-c", "echo $$ > ${started}; exec sleep 60"]\n`);
-      const child = spawn(process.execPath, [main, "backup", "--config", host.configPath]);
-      let said = "";
-      child.stderr.on("data", (chunk) => {
+  /** Begins a backup that waits for its database's client; the number of that process. */
+  async function waitingBackup(before: readonly string[] = []) {
+    await host.init();
+    const started = join(host.directory, "started");
+    host.edit((text) => `${text}  mysql:\n    command: ["sh", "-c", "echo $$ > ${started}; exec sleep 60"]\n`);
+    const [command = "", ...words] = [...before, process.execPath, main, "backup", "--config", host.configPath];
+    const child = spawn(command, words, { detached: before.length > 0 });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk) => {
         said += chunk;
       });
-      while (!existsSync(started) || readFileSync(started, "utf8") === "")
-        await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    while (!existsSync(started) || readFileSync(started, "utf8") === "") await pause(20);
+    return { child, said: () => said, tool: Number(readFileSync(started, "utf8")) };
+  }
+  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const stored = () => {
+    const hostId = readdirSync(join(host.storeDirectory, "hosts"))[0]!;
+    return readdirSync(join(host.storeDirectory, "hosts", hostId)).sort();
+  };
+  const parentOf = (pid: number) => Number(/PPid:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]);
+
+  test.each(["SIGINT", "SIGTERM"] as const)(
+    "%s ends a backup with 130, its tools too, and leaves no manifest",
+    async (signal) => {
+      const { child, said, tool } = await waitingBackup();
       child.kill(signal);
       expect(await once(child, "exit")).toEqual([130, null]);
-      expect(said).toMatch(new RegExp(`^Error: interrupted by ${signal}\nTry: run the same command again`));
-      expect(() => process.kill(Number(readFileSync(started, "utf8")), 0)).toThrow("ESRCH");
-      const hostId = readdirSync(join(host.storeDirectory, "hosts"))[0]!;
-      expect(readdirSync(join(host.storeDirectory, "hosts", hostId)).sort()).toEqual(["break-glass", "enrol", "runs"]);
+      expect(said()).toMatch(new RegExp(`^Error: interrupted by ${signal}\nTry: run the same command again`));
+      expect(() => process.kill(tool, 0)).toThrow("ESRCH");
+      expect(stored()).toEqual(["break-glass", "enrol", "runs"]);
     },
   );
+
+  test("a terminal that hangs up ends a backup like an interruption", async () => {
+    const { child, said, tool } = await waitingBackup([
+      "sh",
+      "-c",
+      `exec script -qec "$(printf "'%s' " "$@")" /dev/null`,
+      "sh",
+    ]);
+    process.kill(parentOf(tool), "SIGHUP");
+    expect(await once(child, "exit")).toEqual([130, null]);
+    expect(said()).toContain("Error: interrupted by SIGHUP");
+    expect(stored()).toEqual(["break-glass", "enrol", "runs"]);
+  });
+
+  test("a backup that nobody watches, as under nohup, goes on when a terminal hangs up", async () => {
+    const { child, said } = await waitingBackup(["nohup"]);
+    child.kill("SIGHUP");
+    await pause(300);
+    expect(child.exitCode ?? child.signalCode).toBeNull();
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([130, null]);
+    expect(said()).toContain("interrupted by SIGTERM");
+  });
+
+  test.each([
+    ["gives way to what serves", [], 10],
+    ["does not come back from where it was put", ["nice", "-n", "15"], 15],
+  ] as const)("a backup %s", async (_, before, expected) => {
+    const { child, tool } = await waitingBackup(before);
+    for (const pid of [tool, parentOf(tool)]) {
+      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+      expect(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16])).toBe(expected);
+    }
+    child.kill("SIGTERM");
+    expect(await once(child, "exit")).toEqual([130, null]);
+  });
+
+  test("a backup that may not raise its priority goes on where it is", async () => {
+    await host.init();
+    const script = `const os = require("node:os"); os.setPriority = () => { throw new Error("EACCES"); }; require("node:module").syncBuiltinESMExports();`;
+    const preload = join(host.directory, "preload.cjs");
+    writeFileSync(preload, script);
+    const { stdout } = await execute(process.execPath, [
+      "--require",
+      preload,
+      main,
+      "backup",
+      "--config",
+      host.configPath,
+    ]);
+    expect(stdout).toContain("complete");
+  });
 
   test("an interruption does not wait for a key that is never typed", async () => {
     await host.init();
