@@ -124,9 +124,16 @@ export const storeGuards: readonly Guard[] = [
     test: { file: contract, name: "does not list what can not be an object: foreign names, links" },
   },
   {
+    guard: "a socket in an object's place is no object",
+    file,
+    find: ' || errno(error) === "ENXIO"',
+    replace: "",
+    test: { file: contract, name: "has no object where a %s stands, and does not wait for one" },
+  },
+  {
     guard: "a read that fails is not taken for absence",
     file,
-    find: "throw isAbsent(error) ? missing(key) : asMailarkError(error);",
+    find: 'throw isAbsent(error) || errno(error) === "ENXIO" ? missing(key) : asMailarkError(error);',
     replace: "throw missing(key);",
     test: {
       file: contract,
