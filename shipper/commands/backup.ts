@@ -15,6 +15,7 @@ import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { warnOfFuture } from "./future.ts";
 import { reachable } from "./source.ts";
 
 /** What is captured. */
@@ -35,6 +36,12 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const signer = readSigner(files, config);
   const store = reachable(composition.openStore(config.store), config.store);
   if ((await store.head(enrolmentKey(config.host.id, signer.keyId), { signal })) === undefined) throw strange(config);
+  await warnOfFuture(
+    context,
+    store,
+    config.host.id,
+    components.map(({ name }) => name),
+  );
   const release = lock(files, join(stateDirectory(config), "lock"));
   try {
     return await capture(context, config, components, store, signer);

@@ -8,6 +8,7 @@ import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 import { contentsText, idTimeText, storedBytes } from "./contents.ts";
+import { warnOfFuture } from "./future.ts";
 import { openNamedStore, openSource, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
 /** What is listed. */
@@ -28,6 +29,7 @@ export async function list(context: CommandContext, options: ListOptions): Promi
     context.signal.throwIfAborted();
     entries.push(entry);
   }
+  await warnOfFuture(context, source.reader, source.hostId, components);
   entries.sort((a, b) => (a.address.snapshotId < b.address.snapshotId ? -1 : 1));
   const exitCode = entries.some(({ error }) => error) ? exitCodes.verification : exitCodes.ok;
   return {

@@ -14,6 +14,7 @@ import { facts, table } from "../terminal/table.ts";
 import { componentNamed, momentOf } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { warnOfFuture } from "./future.ts";
 import { openKeyring, readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
@@ -89,6 +90,7 @@ async function prepare(context: CommandContext, options: RestoreOptions): Promis
   }
   const component = composition.component(name, source.config?.components);
   const { manifest, passedOver } = await findSnapshot(source.reader, source.hostId, name, moment, source.trusted);
+  await warnOfFuture(context, source.reader, source.hostId, [name]);
   for (const { address, error } of passedOver) {
     reporter.warn(
       `snapshot ${address.snapshotId} was passed over: ${error?.message}`,

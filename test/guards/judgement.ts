@@ -220,6 +220,16 @@ export const judgementGuards: readonly Guard[] = [
     test: { file: tamper, name: "a run record or an enrolment that was changed under its old signature" },
   },
   {
+    guard: "a snapshot of a time to come is told",
+    file: "shipper/commands/future.ts",
+    find: "if (newest === undefined) continue;",
+    replace: "if (newest !== undefined) continue;",
+    test: {
+      file: "test/shipper/commands/circle.test.ts",
+      name: "a snapshot of a clock that was ahead is told wherever it is taken for the latest",
+    },
+  },
+  {
     guard: "a snapshot that can not be believed is not restored as the latest",
     file: "core/catalog.ts",
     find: "if (entry.error) passedOver.push(entry);",

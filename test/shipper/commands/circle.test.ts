@@ -12,6 +12,7 @@ import {
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { generateIdentity } from "../../../core/age/age.ts";
+import { systemClock } from "../../../core/ports/clock.ts";
 import type { Composition } from "../../../shipper/composition.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { leftOutOfSnapshots, makeFolder, makeOddMailboxes, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
@@ -323,6 +324,22 @@ test("a partial snapshot is restored with a warning", async () => {
   const restored = await restoreTo("out");
   expect(restored.code).toBe(0);
   expect(restored.stderr).toMatch(/partial[\s\S]*1 × message not captured/);
+});
+
+test("a snapshot of a clock that was ahead is told wherever it is taken for the latest", async () => {
+  await host.init();
+  const ahead = { ports: { clock: { ...systemClock, now: () => Date.now() + 2 * 3600 * 1000 } } };
+  const slightly = { ports: { clock: { ...systemClock, now: () => Date.now() + 50 * 60 * 1000 } } };
+  expect(await host.configured(["backup"], slightly)).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.configured(["list"])).toMatchObject({ code: 0, stderr: "" });
+  const { snapshotId } = (await host.configured(["backup", "--json"], ahead)).json.components[0];
+  for (const said of [await host.configured(["backup"]), await host.configured(["list"]), await restoreTo("out")]) {
+    expect(said.code).toBe(0);
+    expect(said.stderr).toContain("Warning: the newest snapshot of mail is of a time to come");
+    expect(said.stderr).toContain(snapshotId);
+  }
+  expect((await host.configured(["list"], ahead)).stderr).toBe("");
 });
 
 test("a copy of the store is as good as the store", async () => {
