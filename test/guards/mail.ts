@@ -11,6 +11,7 @@ const reading = "test/shipper/components/mail/reading.test.ts";
 const restored = "test/shipper/components/mail/restore.test.ts";
 const check = "test/shipper/components/mail/check.test.ts";
 const glass = "test/e2e/break-glass.test.ts";
+const glassHostile = "test/e2e/break-glass-hostile.test.ts";
 
 const at = (name: string) => `shipper/components/mail/${name}`;
 
@@ -577,14 +578,14 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "restore.sh: a part is what was captured",
     file: "shipper/break-glass/restore.sh",
-    find: 'echo "$sum  $2" | sha256sum -c --quiet >&2 || die "part $1 is damaged"',
+    find: '[ "$(sha256sum < "$2")" = "$(cat "$work/sum")" ] || die "part $1 is damaged"',
     replace: ":",
     test: { file: glass, name: "a part that is not what the manifest says is refused" },
   },
   {
     guard: "restore.sh: a content is what its name says",
     file: "shipper/break-glass/restore.sh",
-    find: '{ [ ! -s "$work/sums" ] || sha256sum -c --quiet "$work/sums"; }',
+    find: "{ [ ! -s ../sums ] || sha256sum -c --quiet ../sums; }",
     replace: "true",
     test: { file: hostile, name: "a content under the name of another" },
   },
@@ -603,7 +604,7 @@ export const mailGuards: readonly Guard[] = [
     file: "shipper/break-glass/restore.sh",
     find: "~ /\\/(\\.|\\.\\.|)\\//) bad = 1",
     replace: "~ /never/) bad = 1",
-    test: { file: hostile, name: "a folder above" },
+    test: { file: hostile, name: "a file in the directory above, which has a row" },
   },
   {
     guard: "restore.sh: an unsafe index restores nothing",
@@ -623,11 +624,96 @@ export const mailGuards: readonly Guard[] = [
     },
   },
   {
-    guard: "restore.sh: links are made last",
+    guard: "restore.sh: what a path is below is a directory of its mailbox",
     file: "shipper/break-glass/restore.sh",
-    find: 'END { print "set -eu; mkdir -p " q(top) "; cd " q(top); for (p in dir)',
-    replace:
-      'END { print "set -eu; mkdir -p " q(top) "; cd " q(top); for (p in link) print "ln -s \\047" name(link[p]) "\\047", q(p); for (p in dir)',
-    test: { file: hostile, name: "a file below a link" },
+    find: "if (!(d in dir) || d in folder && p ~ /(^|\\/)(cur|new|tmp)$/) bad = 1; return p",
+    replace: "return p",
+    test: { file: glassHostile, name: "a link below a link" },
+  },
+  {
+    guard: "restore.sh: no field becomes a command",
+    file: "shipper/break-glass/restore.sh",
+    find: 'if (s !~ "^(" form ")$") bad = 1',
+    replace: "",
+    test: { file: glassHostile, name: "the mode of a file" },
+  },
+  {
+    guard: "restore.sh: a name is escaped as the format says",
+    file: "shipper/break-glass/restore.sh",
+    find: "if (!(e in byte)) bad = 1;",
+    replace: "",
+    test: { file: glassHostile, name: "one name in two ways" },
+  },
+  {
+    guard: "restore.sh: a reference does not leave the store",
+    file: "shipper/break-glass/restore.sh",
+    find: '|| die "a reference of $1 to a pack is unsafe"',
+    replace: "|| :",
+    test: { file: glassHostile, name: "a pack above" },
+  },
+  {
+    guard: "restore.sh: a part does not leave the target",
+    file: "shipper/break-glass/restore.sh",
+    find: '|| die "the name of a part is unsafe"',
+    replace: "|| :",
+    test: {
+      file: glassHostile,
+      name: "a part whose name would leave the target is refused, as is one that is a pattern",
+    },
+  },
+  {
+    guard: "restore.sh: the number of an archive is one",
+    file: "shipper/break-glass/restore.sh",
+    find: "is($2, number); ",
+    replace: "",
+    test: { file: glassHostile, name: "an archive %s" },
+  },
+  {
+    guard: "restore.sh: an owner is one",
+    file: "shipper/break-glass/restore.sh",
+    find: "if (o ~ /[^a-z2-7]/ || length(o) != 26) exit 1",
+    replace: "",
+    test: { file: glassHostile, name: "an owner %s" },
+  },
+  {
+    guard: "restore.sh: no mailbox is in another, or behind its links",
+    file: "shipper/break-glass/restore.sh",
+    find: 'if (index(t, top "/") == 1 || index(top "/", t) == 1) bad = 1',
+    replace: "t = 0",
+    test: { file: glassHostile, name: "a mailbox behind the link of another" },
+  },
+  {
+    guard: "restore.sh: one path is one thing",
+    file: "shipper/break-glass/restore.sh",
+    find: "if (seen[p]++) bad = 1",
+    replace: "",
+    test: { file: glassHostile, name: "two messages that would be one file" },
+  },
+  {
+    guard: "restore.sh: a mailbox may be a Maildir itself",
+    file: "shipper/break-glass/restore.sh",
+    find: 'return d == "." ? s : d "/" s',
+    replace: 'return d "/" s',
+    test: {
+      file: glassHostile,
+      name: "a mailbox that is itself a Maildir comes back, and links to names that look like options",
+    },
+  },
+  {
+    guard: "restore.sh: the target of a link is no option",
+    file: "shipper/break-glass/restore.sh",
+    find: 'print "ln -s --", ',
+    replace: 'print "ln -s", ',
+    test: {
+      file: glassHostile,
+      name: "a mailbox that is itself a Maildir comes back, and links to names that look like options",
+    },
+  },
+  {
+    guard: "restore.sh: a partial snapshot is told",
+    file: "shipper/break-glass/restore.sh",
+    find: 'select(.completeness != "complete")',
+    replace: 'select(.completeness == "")',
+    test: { file: glassHostile, name: "that a snapshot is partial is said, with what is known of it, and only then" },
   },
 ];
