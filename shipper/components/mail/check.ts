@@ -79,8 +79,7 @@ async function checkContents({ snapshot, mailboxes, root }: StagedMail, files: F
     for (const { folder, state, base, info, sha256 } of index.messages.values()) {
       if (number++ % sampleEvery !== 0) continue;
       const path = `${root}/${index.path}/${folder}/${state}/${base}${info}`;
-      if (hash("sha256", readFile(files, path).content, "hex") !== sha256)
-        wrong.push(pathText(`${index.path}/${folder}/${base}`));
+      if (hashOf(files, path) !== sha256) wrong.push(pathText(`${index.path}/${folder}/${base}`));
       read += 1;
     }
   }
@@ -88,6 +87,16 @@ async function checkContents({ snapshot, mailboxes, root }: StagedMail, files: F
 }
 
 const sampleEvery = 50;
+
+/** `undefined`: there is no such file. */
+function hashOf(files: Files, path: string): string | undefined {
+  try {
+    return hash("sha256", readFile(files, path).content, "hex");
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
 
 /** `undefined`: the folder has none, Dovecot makes one. */
 function uidlistOf(files: Files, path: string): "sound" | string | undefined {

@@ -110,6 +110,7 @@ function apply(index: Index, word: string, fields: string[]): void {
         ...fileFields(fields.slice(4)),
       };
       if (message.info !== "" && !message.info.startsWith(":")) throw corrupt("has flags without a colon");
+      if (message.base.includes(":")) throw corrupt("has a colon in the base name of a message");
       index.messages.set(`${message.folder}\0${message.base}`, message);
       return;
     }

@@ -51,6 +51,11 @@ describe("a check", () => {
     expect(await failed()).toEqual(["every message is in its folder", "as many as were captured"]);
   });
 
+  test("finds every message that is missing, also one that it would have read again", async () => {
+    for (const number of [1, 2, 3]) unlinkSync(restored(`cur/${number}.a:2,S`));
+    expect(await failed()).toContain("messages read back as they were captured");
+  });
+
   test("finds a message that changed after a restore", async () => {
     const sample = [1, 2, 3].map((number) => restored(`cur/${number}.a:2,S`));
     for (const path of sample) writeFileSync(path, readFileSync(path, "utf8").toUpperCase());

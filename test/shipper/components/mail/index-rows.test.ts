@@ -56,6 +56,7 @@ describe("an index", () => {
     ["a row without its path", [...sound, "directory"]],
     ["flags without a colon", [...sound, put({ info: "2,S" })]],
     ["a message without a name", [...sound, put({ base: "" })]],
+    ["flags in a base name", [...sound, put({ base: "1.a:2,S", info: "" })]],
     ["a message in tmp", [...sound, put({ state: "tmp" })]],
     ["a size that is hexadecimal", [...sound, put({ bytes: "0x10" })]],
     ["a size with a leading zero", [...sound, put({ bytes: "05" })]],
