@@ -687,7 +687,7 @@ export const mailGuards: readonly Guard[] = [
     file: "shipper/break-glass/restore.sh",
     find: "if (seen[p]++) bad = 1",
     replace: "",
-    test: { file: glassHostile, name: "two messages that would be one file" },
+    test: { file: glassHostile, name: "a link that is a directory too" },
   },
   {
     guard: "restore.sh: a mailbox may be a Maildir itself",
