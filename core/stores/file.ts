@@ -3,7 +3,8 @@
  * whole or absent, and a name that is taken stays as it is.
  */
 import { randomBytes } from "node:crypto";
-import { constants, type Dirent } from "node:fs";
+import type { Dirent } from "node:fs";
+import { constants } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";

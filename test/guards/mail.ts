@@ -72,7 +72,7 @@ export const mailGuards: readonly Guard[] = [
     replace: "{}",
     test: {
       file: listing,
-      name: "a uidlist that the last pass did not show is captured, where the mailbox never keeps still",
+      name: "a uidlist that %s is captured, where the mailbox never keeps still",
     },
   },
   {
@@ -549,7 +549,7 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "contents are read back and compared",
     file: at("check.ts"),
-    find: 'if (hash("sha256", readFile(files, path).content, "hex") !== sha256)',
+    find: "if (hashOf(files, path) !== sha256)",
     replace: 'if (sha256 === "")',
     test: { file: check, name: "finds a message that changed after a restore" },
   },
