@@ -66,8 +66,16 @@ export async function openKeyring(
   identities: readonly Identity[],
 ): Promise<Keyring> {
   const keyring = new Keyring(reader, manifest.hostId, identities);
-  const first = manifest.keys[0];
-  if (first) await keyring.key(first.ownerId, first.keyId);
+  for (const { ownerId, keyId } of manifest.keys) {
+    try {
+      await keyring.key(ownerId, keyId);
+      break;
+    } catch (error) {
+      // One that was erased or damaged says nothing of the identities; the next one does.
+      const { code } = asMailarkError(error);
+      if (code !== "OBJECT_MISSING" && code !== "OBJECT_CORRUPT") throw error;
+    }
+  }
   return keyring;
 }
 
