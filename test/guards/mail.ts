@@ -301,6 +301,13 @@ export const mailGuards: readonly Guard[] = [
     test: { file: index, name: "with %s is refused" },
   },
   {
+    guard: "no two rows are one file: a base name has no flags",
+    file: at("index-rows.ts"),
+    find: 'if (message.base.includes(":")) throw',
+    replace: "if (!message) throw",
+    test: { file: index, name: "with %s is refused" },
+  },
+  {
     guard: "a message has a name",
     file: at("index-rows.ts"),
     find: 'if (name === "" && !mayBeEmpty) throw',
@@ -405,20 +412,6 @@ export const mailGuards: readonly Guard[] = [
     find: "if (targets.some((file) => file.bytes !== bytes)) throw",
     replace: "if (targets.some((file) => file.bytes < 0)) throw",
     test: { file: hostile, name: "a content that has another size" },
-  },
-  {
-    guard: "a restore never writes over a file or through a link",
-    file: at("build-mailbox.ts"),
-    find: "constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;",
-    replace: "constants.O_CREAT | constants.O_TRUNC;",
-    test: { file: hostile, name: "two messages that would be one file, with %s" },
-  },
-  {
-    guard: "a copy never takes the place of a file",
-    file: at("build-mailbox.ts"),
-    find: ", constants.COPYFILE_EXCL);",
-    replace: ");",
-    test: { file: hostile, name: "two messages that would be one file, with %s" },
   },
   {
     guard: "links are made last, so that nothing is written through one",
