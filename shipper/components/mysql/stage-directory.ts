@@ -10,7 +10,7 @@ import { partsOf } from "./select.ts";
 import { quoteName } from "./sql-text.ts";
 
 /** A row with a large BLOB is more than a client or a server takes by default. */
-const client = "mariadb --binary-mode --max-allowed-packet=1G";
+const client = "mariadb --binary-mode --default-character-set=utf8mb4 --max-allowed-packet=1G";
 
 /** One file of SQL, as it was written. */
 export interface StagedFile {

@@ -258,12 +258,18 @@ describe("a snapshot staged to a directory", () => {
       facts.databases.map(({ part, name }: Record<string, string>) => [part!.slice(9), name]),
     );
     const copy = await sourceOf(target, world);
-    const lines = readFileSync(join(path, "README.txt"), "utf8").matchAll(/^ {4}mariadb --binary-mode.* < (.*)$/gm);
+    const page = readFileSync(join(path, "README.txt"), "utf8");
+    const lines = page.matchAll(/^ {4}mariadb --binary-mode --default-character-set=utf8mb4.* < (.*)$/gm);
     await target.mariadb.sql("SET GLOBAL max_allowed_packet=1073741824");
     for (const [, file = ""] of lines) {
       const number = /^(\d{4})-/.exec(file)?.[1];
       const database = number === undefined ? [] : [`--database=${nameOf.get(number)}`];
-      const client = copy.command("mariadb", ["--binary-mode", "--max-allowed-packet=1G", ...database]);
+      const client = copy.command("mariadb", [
+        "--binary-mode",
+        "--default-character-set=utf8mb4",
+        "--max-allowed-packet=1G",
+        ...database,
+      ]);
       await outputOf(nodeProcesses, client, { input: readFileSync(join(path, file)) });
     }
     const source = await sourceOf(host, world);
