@@ -3,8 +3,11 @@
  */
 import { MailarkError } from "./errors.ts";
 
-/** What is captured and restored as a whole, in the order in which a run captures it. */
-export const componentNames = ["mysql", "postgres", "redis", "mail", "queue", "configs", "certs"] as const;
+/**
+ * What is captured and restored as a whole, in the order in which a run captures it. The queue comes before the mail: a message that is
+ * delivered between the two is then in both, and the other way round it would be in neither.
+ */
+export const componentNames = ["mysql", "postgres", "redis", "queue", "mail", "configs", "certs"] as const;
 export type ComponentName = (typeof componentNames)[number];
 
 /** The owner of the host's own data keys, as against a mailbox's. */
