@@ -75,7 +75,7 @@ export function objection({ removes }) {
   );
 }
 
-/** @type {Record<string, string>} by the package that brings it */
+/** @type {Record<string, string | string[]>} by the package that brings it */
 const units = {
   "mariadb-server": "mariadb",
   "postgresql-common": "postgresql",
@@ -83,6 +83,13 @@ const units = {
   postfix: "postfix",
   "dovecot-core": "dovecot",
   opendkim: "opendkim",
+  podman: [
+    "podman.socket",
+    "podman.service",
+    "podman-auto-update.timer",
+    "podman-auto-update.service",
+    "podman-restart.service",
+  ],
 };
 
 /**

@@ -25,6 +25,9 @@ export const needs = {
   jq: { programs: ["jq"] },
   openssl: { programs: ["openssl"] },
   python3: { programs: ["python3"] },
+  // Containers of the tests. No image is ever fetched.
+  podman: { programs: ["podman"] },
+  runc: { programs: ["runc"] },
   "util-linux": { programs: ["setpriv", "flock"] },
 };
 

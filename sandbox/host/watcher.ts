@@ -26,12 +26,18 @@ while read -r sign group; do
 done
 sleep 0.3
 for each in $running; do kill -s KILL -- "-$each"; done 2>/dev/null
-rm -rf -- "$1"
+directory=$1; shift
+[ $# -eq 0 ] || "$@"
+rm -rf -- "$directory"
 `;
 
-/** Watches over a directory. It does not keep this process from ending. */
-export function startWatcher(directory: string): Watcher {
-  const shell = spawn("/bin/sh", ["-c", script, "sandbox-watcher", directory], {
+/**
+ * Watches over a directory. It does not keep this process from ending.
+ *
+ * @param farewell the words of a program that is run before the directory goes, where this process did not do it itself.
+ */
+export function startWatcher(directory: string, farewell: readonly string[] = []): Watcher {
+  const shell = spawn("/bin/sh", ["-c", script, "sandbox-watcher", directory, ...farewell], {
     cwd: "/",
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
