@@ -7,6 +7,7 @@ import { MailarkError } from "../../core/errors.ts";
 import { type Account, isRoot } from "./account.ts";
 import type { Place } from "./place.ts";
 import { programPath } from "./programs.ts";
+import type { Service } from "./service.ts";
 
 /** How one server is run: in the foreground, as a direct child, so that it cannot outlive this process. */
 export interface DaemonPlan {
@@ -104,6 +105,19 @@ export class Daemon {
     send("SIGKILL", group);
     this.#plan.place.watcher.release(-group);
   }
+}
+
+/** A service that is this daemon, with what else it has. A `start` of its own takes the daemon's place. */
+export function serviceOf<S extends Service>(daemon: Daemon, own: Omit<S, keyof Service> & Partial<Service>): S {
+  const service = {
+    get pid() {
+      return daemon.pid;
+    },
+    start: (signal?: AbortSignal) => daemon.start(signal),
+    stop: () => daemon.stop(),
+    kill: () => daemon.kill(),
+  };
+  return Object.assign(service, own) as unknown as S;
 }
 
 /** What a server sees of the environment: nothing of the caller's settings, and no secret of the caller's. */

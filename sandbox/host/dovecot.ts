@@ -1,7 +1,7 @@
 import { appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { accountFor, groupName, isRoot } from "./account.ts";
-import { answers, Daemon } from "./daemon.ts";
+import { answers, Daemon, serviceOf } from "./daemon.ts";
 import { hashPassword, mailboxPassword } from "./mailbox-password.ts";
 import type { Mariadb } from "./mariadb.ts";
 import { freePort, makeFolder, type Place, writeFileFor } from "./place.ts";
@@ -16,6 +16,8 @@ export interface Dovecot extends Service {
   /** The folder that holds `config`. */
   readonly configDirectory: string;
   readonly lmtpSocket: string;
+  /** Answers for Postfix whether a password is right (`smtpd_sasl_type = dovecot`). */
+  readonly saslSocket: string;
   readonly log: string;
   /** Makes an address that mail is accepted for, and that can log in with {@link mailboxPassword}. */
   addMailbox(address: string): Promise<void>;
@@ -35,6 +37,7 @@ export async function prepareDovecot(place: Place, vmail: string, mariadb: Maria
   const state = makeFolder(join(home, "state"), accountFor("dovecot"), 0o755);
   const imapPort = await freePort();
   const lmtpSocket = join(home, "lmtp");
+  const saslSocket = join(home, "sasl");
   const log = writeFileFor(join(home, "dovecot.log"), "");
   const users = writeFileFor(join(configDirectory, "users"), "", accountFor("dovecot"));
   const mailHome = `${vmail}/%d/%n`;
@@ -110,6 +113,9 @@ service auth {
   unix_listener auth-userdb {
     mode = 0666
   }
+  unix_listener ${saslSocket} {
+    mode = 0666
+  }
 }
 ${accounts}
 `,
@@ -126,18 +132,13 @@ ${accounts}
     ready: () => answers({ host: "127.0.0.1", port: imapPort }, /^\* OK/),
   });
 
-  return {
+  return serviceOf<Dovecot>(daemon, {
     imapPort,
     config,
     configDirectory,
     lmtpSocket,
+    saslSocket,
     log,
-    get pid() {
-      return daemon.pid;
-    },
-    start: (signal) => daemon.start(signal),
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
     async addMailbox(address) {
       const hash = hashPassword(mailboxPassword, address);
       if (!mariadb) appendFileSync(users, `${address}:${hash}:${mailOwner.uid}:${mailOwner.gid}::::\n`);
@@ -151,7 +152,7 @@ ${accounts}
         );
       }
     },
-  };
+  });
 }
 
 /** Dovecot's own database account, so that a restore that loses accounts and grants is noticed at the next login. */

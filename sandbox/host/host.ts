@@ -101,6 +101,7 @@ export async function startHost({
           wanted.has("postfix") &&
           (await preparePostfix(place, {
             lmtpSocket: dovecot ? dovecot.lmtpSocket : undefined,
+            saslSocket: dovecot ? dovecot.saslSocket : undefined,
             milterSocket: opendkim ? opendkim.socket : undefined,
           }));
         await Promise.all([

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, isRoot } from "./account.ts";
-import { answers, Daemon } from "./daemon.ts";
+import { answers, Daemon, serviceOf } from "./daemon.ts";
 import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
@@ -103,7 +103,7 @@ export async function prepareMariadb(
   });
 
   await initialise();
-  return {
+  return serviceOf<Mariadb>(daemon, {
     socket,
     user: "root",
     password,
@@ -111,12 +111,6 @@ export async function prepareMariadb(
     defaultsFile,
     datadir,
     log,
-    get pid() {
-      return daemon.pid;
-    },
-    start: (each) => daemon.start(each),
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
     async sql(statements, database) {
       const client = programPath("mariadb", "mariadb-server");
       const options = [`--defaults-extra-file=${defaultsFile}`, "--batch", "--skip-column-names", "--binary-mode"];
@@ -129,5 +123,5 @@ export async function prepareMariadb(
       await initialise();
       await daemon.start();
     },
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { accountFor } from "./account.ts";
-import { answers, Daemon } from "./daemon.ts";
+import { answers, Daemon, serviceOf } from "./daemon.ts";
 import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
@@ -68,7 +68,7 @@ RequireSafeKeys no
     stopSignal: "SIGKILL",
     ready: () => answers({ path: socket }),
   });
-  return {
+  return serviceOf<Opendkim>(daemon, {
     socket,
     config,
     configDirectory,
@@ -77,11 +77,5 @@ RequireSafeKeys no
     selector: "mail",
     privateKeyFile,
     publicKey: publicKey.toString("base64"),
-    get pid() {
-      return daemon.pid;
-    },
-    start: (signal) => daemon.start(signal),
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
-  };
+  });
 }

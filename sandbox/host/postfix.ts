@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { MailarkError } from "../../core/errors.ts";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, groupId, isRoot } from "./account.ts";
-import { answers, Daemon } from "./daemon.ts";
+import { answers, Daemon, serviceOf } from "./daemon.ts";
 import { freePort, makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
@@ -11,6 +11,8 @@ import type { Service } from "./service.ts";
 /** Postfix: takes mail by SMTP, for any domain, and hands all of it to Dovecot. Nothing leaves the host. */
 export interface Postfix extends Service {
   readonly smtpPort: number;
+  /** For those who log in (AUTH); refused to all where the host has no Dovecot, and closed while that is down. */
+  readonly submissionPort: number;
   /** For `postfix -c`, `postqueue -c`, `postconf -c`. */
   readonly configDirectory: string;
   readonly queueDirectory: string;
@@ -39,6 +41,7 @@ const privateFolders = [
 ];
 
 const services = `127.0.0.1:PORT inet n - n - - smtpd
+127.0.0.1:SUBMISSION inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_client_restrictions=permit_sasl_authenticated,reject
 pickup    unix  n - n 60  1 pickup
 cleanup   unix  n - n -   0 cleanup
 qmgr      unix  n - n 300 1 qmgr
@@ -64,7 +67,7 @@ postlog   unix-dgram n - n - 1 postlogd
  */
 export async function preparePostfix(
   place: Place,
-  { lmtpSocket, milterSocket }: { readonly lmtpSocket: string | undefined; readonly milterSocket: string | undefined },
+  { lmtpSocket, saslSocket, milterSocket }: Record<"lmtpSocket" | "saslSocket" | "milterSocket", string | undefined>,
 ): Promise<Postfix> {
   if (!isRoot) {
     throw new MailarkError("PROGRAM_FAILED", "the sandbox's Postfix runs as root only", {
@@ -78,6 +81,7 @@ export async function preparePostfix(
   const queueDirectory = join(home, "queue");
   const data = makeFolder(join(home, "data"), account);
   const smtpPort = await freePort();
+  const submissionPort = await freePort();
   const log = join(home, "maillog");
   const master = programPath("master", "postfix");
   const settings = {
@@ -101,6 +105,9 @@ export async function preparePostfix(
     virtual_mailbox_domains: "static:all",
     virtual_transport: lmtpSocket === undefined ? "discard" : `lmtp:unix:${lmtpSocket}`,
     smtpd_relay_restrictions: "permit_mynetworks, reject",
+    smtpd_sasl_type: "dovecot",
+    smtpd_sasl_path: saslSocket ?? "",
+    broken_sasl_auth_clients: "yes",
     smtpd_milters: milterSocket === undefined ? "" : `unix:${milterSocket}`,
     non_smtpd_milters: milterSocket === undefined ? "" : `unix:${milterSocket}`,
     milter_default_action: "tempfail",
@@ -112,7 +119,10 @@ export async function preparePostfix(
   };
   const main = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
   writeSettledFile(join(configDirectory, "main.cf"), main.join(""));
-  writeSettledFile(join(configDirectory, "master.cf"), services.replace("PORT", String(smtpPort)));
+  writeSettledFile(
+    join(configDirectory, "master.cf"),
+    services.replace("PORT", `${smtpPort}`).replace("SUBMISSION", `${submissionPort}`),
+  );
   makeQueue(queueDirectory);
 
   const daemon = new Daemon({
@@ -123,25 +133,21 @@ export async function preparePostfix(
     command: [master, "-c", configDirectory, "-d"],
     ready: () => answers({ host: "127.0.0.1", port: smtpPort }, /^220 /),
   });
-  return {
+  return serviceOf<Postfix>(daemon, {
     smtpPort,
+    submissionPort,
     configDirectory,
     queueDirectory,
     log,
-    get pid() {
-      return daemon.pid;
-    },
     async start(signal) {
       if (!existsSync(queueDirectory)) makeQueue(queueDirectory);
       await daemon.start(signal);
     },
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
     async command(program, ...args) {
       const command = [programPath(program, "postfix"), "-c", configDirectory, ...args] as const;
       return (await outputOf(nodeProcesses, command as unknown as [string])).toString();
     },
-  };
+  });
 }
 
 /** Postfix waits for seconds on a file that changed in the last moments, in case somebody still writes to it. */

@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor, isRoot } from "./account.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, serviceOf } from "./daemon.ts";
 import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
@@ -96,7 +96,7 @@ export async function preparePostgres(
   });
 
   await initialise();
-  return {
+  return serviceOf<Postgres>(daemon, {
     socketDirectory: home,
     port,
     user: "postgres",
@@ -106,12 +106,6 @@ export async function preparePostgres(
     datadir,
     log,
     programs: join(server, ".."),
-    get pid() {
-      return daemon.pid;
-    },
-    start: (each) => daemon.start(each),
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
     async sql(statements, database = "postgres") {
       const client = programPath("psql", "postgresql");
       const options = ["-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", database];
@@ -122,5 +116,5 @@ export async function preparePostgres(
       await initialise();
       await daemon.start();
     },
-  };
+  });
 }

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { nodeProcesses, outputOf } from "../../shipper/processes.ts";
 import { accountFor } from "./account.ts";
-import { answers, Daemon } from "./daemon.ts";
+import { answers, Daemon, serviceOf } from "./daemon.ts";
 import { makeFolder, type Place, writeFileFor } from "./place.ts";
 import { programPath } from "./programs.ts";
 import type { Service } from "./service.ts";
@@ -67,19 +67,13 @@ export async function prepareRedis(place: Place, settings: Readonly<Record<strin
     ready: () => answers({ path: socket }, /\+PONG/, `AUTH ${password}\r\nPING\r\n`),
   });
   const client = [programPath("redis-cli", "redis-server"), "-e", "-s", socket] as const;
-  return {
+  return serviceOf<Redis>(daemon, {
     socket,
     password,
     environment,
     datadir,
     config,
     log,
-    get pid() {
-      return daemon.pid;
-    },
-    start: (signal) => daemon.start(signal),
-    stop: () => daemon.stop(),
-    kill: () => daemon.kill(),
     async command(...words) {
       return (await outputOf(nodeProcesses, [...client, ...words], { env: environment })).toString().trimEnd();
     },
@@ -92,5 +86,5 @@ export async function prepareRedis(place: Place, settings: Readonly<Record<strin
       makeFolder(datadir, account, 0o750);
       await daemon.start();
     },
-  };
+  });
 }

@@ -3,12 +3,14 @@ import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { createTransport } from "nodemailer";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isRoot } from "../../sandbox/host/account.ts";
 import { correspond, unicodeFolder } from "../../sandbox/host/correspondence.ts";
 import { destroy } from "../../sandbox/host/destroy.ts";
 import { type SandboxHost, serviceNames, startHost } from "../../sandbox/host/host.ts";
 import { viewMailbox, withMailbox } from "../../sandbox/host/imap.ts";
+import { mailboxPassword } from "../../sandbox/host/mailbox-password.ts";
 import { processesIn } from "../../sandbox/host/place.ts";
 import { deliver, queueSettled, send } from "../../sandbox/host/smtp.ts";
 
@@ -82,6 +84,27 @@ describe("a whole mail host", () => {
   test("finds nothing wrong with Postfix's own configuration and queue", async () => {
     await host.postfix.command("postfix", "check");
     expect(readFileSync(host.postfix.log, "utf8")).not.toMatch(/warning|fatal/);
+  });
+
+  test("lets send who may log in, with the right password only", async () => {
+    await host.dovecot.addMailbox("gina@example.test");
+    const login = async (pass: string) => {
+      const transport = createTransport({
+        host: "127.0.0.1",
+        port: host.postfix.submissionPort,
+        secure: false,
+        ignoreTLS: true,
+        auth: { user: "gina@example.test", pass },
+        authMethod: "PLAIN",
+      });
+      try {
+        return await transport.verify();
+      } finally {
+        transport.close();
+      }
+    };
+    await expect(login(mailboxPassword)).resolves.toBe(true);
+    await expect(login("wrong")).rejects.toThrow(/535/);
   });
 
   test("survives an orderly restart of every service with its data", async () => {
