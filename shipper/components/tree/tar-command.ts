@@ -1,0 +1,91 @@
+import { parentsOf } from "./vet.ts";
+
+/** Where files are captured from. */
+export interface TreeSource {
+  /** Absolute paths. */
+  readonly paths: readonly string[];
+  /** Names, or paths with wildcards, as GNU tar's `--exclude` takes them. */
+  readonly exclude?: readonly string[] | undefined;
+  /** Put before every program. */
+  readonly command: readonly string[];
+  readonly stallSeconds: number;
+}
+
+/** A path as archives have it: bytes in latin1, below the root directory. */
+export const archivePath = (path: string): string =>
+  Buffer.from(path, "utf8")
+    .toString("latin1")
+    .replace(/\/+/g, "/")
+    .replace(/^\/|\/$/g, "");
+
+/** Paths that are not below another one of them, sorted. */
+export function topmost(paths: readonly string[]): string[] {
+  const all = [...new Set(paths)].sort();
+  return all.filter((path) => !parentsOf(path).some((parent) => all.includes(parent)));
+}
+
+/**
+ * Writes the paths, and before them the directories that they are below, without what else is in those: a restore makes them with their
+ * owners and modes where they are missing. Names are in byte order, and no time is that of the reading, so that the same tree is the same archive.
+ */
+export function createCommand({ paths, exclude = [], command }: TreeSource): [string, ...string[]] {
+  const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
+  const parents = [...new Set(roots.flatMap(parentsOf))].sort();
+  return [
+    ...command,
+    ...tar,
+    "--create",
+    "--file=-",
+    "--format=pax",
+    "--pax-option=delete=atime,delete=ctime",
+    "--sort=name",
+    "--sparse",
+    "--xattrs",
+    "--xattrs-include=user.*",
+    "--acls",
+    "--warning=no-file-ignored",
+    "--quoting-style=escape",
+    "--wildcards",
+    ...exclude.map((pattern) => `--exclude=${pattern}`),
+    "--directory=/",
+    "--no-recursion",
+    ...parents,
+    "--recursion",
+    ...roots,
+  ] as unknown as [string, ...string[]];
+}
+
+/** In this language names pass as bytes, and remarks can be read. */
+const tar = ["env", "LC_ALL=C", "tar"] as const;
+
+export function versionCommand(command: readonly string[]): [string, ...string[]] {
+  return [...command, ...tar, "--version"] as unknown as [string, ...string[]];
+}
+
+/** Prints a zero byte for each socket, which no archive can hold. */
+export function socketsCommand({ paths, command }: TreeSource): [string, ...string[]] {
+  return [...command, "find", ...paths, "-type", "s", "-printf", "\\0"] as unknown as [string, ...string[]];
+}
+
+/** Extracts an archive from its standard input into an empty directory. */
+export function extractCommand(
+  directory: string,
+  { owners, numeric }: { readonly owners: boolean; readonly numeric: boolean },
+): [string, ...string[]] {
+  return [
+    ...tar,
+    "--extract",
+    "--file=-",
+    `--directory=${directory}`,
+    "--same-permissions",
+    owners ? "--same-owner" : "--no-same-owner",
+    ...(numeric ? ["--numeric-owner"] : []),
+    "--xattrs",
+    "--xattrs-include=user.*",
+    "--acls",
+    "--delay-directory-restore",
+    "--keep-old-files",
+    "--quoting-style=escape",
+    "--warning=no-timestamp",
+  ];
+}

@@ -1,0 +1,88 @@
+/** What `tar --create` prints, judged by how it ends. */
+import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import type { Exit, RunningProcess } from "../../processes.ts";
+import { watchForStalls } from "../../stall-watch.ts";
+import type { World } from "../component.ts";
+
+/** What tar said of files, counted; it says more than fits into memory of a very large number, so these are at least. */
+export interface TarRemarks {
+  /** Files that changed, vanished or shrank while they were read. */
+  readonly changed: number;
+  /** Files that could not be opened, or were not there. */
+  readonly unreadable: number;
+  /** In tar's own words, where there is anything to say. */
+  readonly detail: string;
+}
+
+/**
+ * The archive as a stream; `ended` is called after its last byte, with what tar said. The program runs from the first read on.
+ *
+ * @throws MailarkError `PROGRAM_FAILED` when tar fails in any way but on single files; `PROGRAM_STALLED` when it prints nothing for `stallSeconds`.
+ */
+export async function* tarOutput(
+  command: readonly [string, ...string[]],
+  stallSeconds: number,
+  { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
+  ended: (remarks: TarRemarks) => void,
+): AsyncGenerator<Buffer> {
+  const running = await processes.start(command, { signal });
+  running.stdin.end();
+  const watch = watchForStalls(clock, stallSeconds);
+  const stalled = watch.stalled.then((): never => {
+    const reason = stall(stallSeconds, running);
+    running.stdout.destroy(reason);
+    throw reason;
+  });
+  stalled.catch(() => {});
+  try {
+    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    for (;;) {
+      watch.wait();
+      const next = await chunks.next();
+      watch.goOn();
+      if (next.done) break;
+      yield next.value;
+    }
+    watch.wait();
+    ended(remarksOf(await Promise.race([running.exited, stalled]), running.complaint()));
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asMailarkError(error);
+  } finally {
+    watch.end();
+    running.kill("SIGKILL");
+  }
+}
+
+function stall(seconds: number, running: RunningProcess): MailarkError {
+  return new MailarkError("PROGRAM_STALLED", `tar printed nothing for ${seconds} s and was ended`, {
+    hint: "look for a file system that does not answer, or raise stall-seconds",
+    detail: running.complaint(),
+    retryable: true,
+  });
+}
+
+const changes =
+  /: (file changed as we read it|File removed before we read it|Directory renamed before|File shrank by \d+ bytes?)/;
+const unreadables = /: Cannot (open|stat|readlink|opendir|savedir|readdir): |: Cannot \w+ to .*: Permission denied$/;
+
+/** Exit status 1 is a file in motion, 2 is an error (GNU tar's manual, "Synopsis"); of errors only files that can not be opened pass. */
+function remarksOf(exit: Exit, complaint: string): TarRemarks {
+  const lines = complaint.split("\n").filter((line) => line !== "");
+  const changed = lines.filter((line) => changes.test(line)).length;
+  const unreadable = lines.filter((line) => !changes.test(line) && unreadables.test(line)).length;
+  if (exit.code === 0) return { changed: 0, unreadable: 0, detail: complaint };
+  if (exit.code === 1 && unreadable === 0) return { changed: Math.max(changed, 1), unreadable, detail: complaint };
+  const last = "Exiting with failure status due to previous errors";
+  const known = lines.filter((line) => changes.test(line) || unreadables.test(line) || line.endsWith(last)).length;
+  // The first line may be cut off, where there are many.
+  const isOfFiles = lines.at(-1)?.endsWith(last) && known >= lines.length - (complaint.length > 4000 ? 1 : 0);
+  if (exit.code === 2 && unreadable > 0 && isOfFiles) return { changed, unreadable, detail: complaint };
+  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+  throw new MailarkError("PROGRAM_FAILED", `tar failed with ${how}`, {
+    detail: complaint,
+    ...(/unrecognized option|invalid option|usage/i.test(complaint) && {
+      hint: "GNU tar is needed where the files are: install the package tar there",
+    }),
+  });
+}

@@ -1,0 +1,52 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, statSync } from "node:fs";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { scratchDirectory } from "../../../fixtures/scratch.ts";
+import { createVault, type Vault } from "../../../fixtures/vault.ts";
+import { extract, treeComponent } from "./tree-content.ts";
+
+let vault: Vault;
+let live: string;
+beforeEach(async () => {
+  vault = await createVault();
+  live = `${scratchDirectory()}/live`;
+  mkdirSync(live);
+});
+afterEach(() => vault.remove());
+
+const shell = (script: string, cwd = live) =>
+  execFileSync("sh", ["-euc", script], { cwd, encoding: "latin1", env: { ...process.env, LC_ALL: "C" } });
+
+/** What every program on a host says of a tree. */
+const judged = (cwd: string) => ({
+  stat: shell("find . -printf '%P\\0%y %m %U:%G %T@ %s %n %l\\n' | sort -z", cwd),
+  acl: shell("getfacl -R -p . ", cwd),
+  attributes: shell("getfattr -R -h -d -m - . 2>&1", cwd),
+  links: shell("find . -type f -links +1 -printf '%i %P\\n' | sort -k2", cwd).replace(/^\d+/gm, ""),
+});
+
+test("a tree comes back as it was: owners, modes, times, links, holes, attributes, lists, any name", async () => {
+  shell(`
+    umask 022; mkdir -p sub/empty setgid sticky acl
+    : > nothing; printf 'main' > sub/main.cf; chmod 640 sub/main.cf; chown 105:113 sub/main.cf
+    touch -d '2001-02-03 04:05:06.123456789 UTC' sub/main.cf; touch -d '1969-12-31 23:59:58.5 UTC' nothing
+    chmod 2775 setgid; chown 0:8 setgid; chmod 1777 sticky; chmod 000 sub/empty
+    ln -s sub/main.cf relative; ln -s /nowhere/at/all dangling; ln -s ../../../.. out; chown -h 105:113 relative
+    ln sub/main.cf hard; ln sub/main.cf sub/again
+    truncate -s 8M sparse; printf 'x' | dd of=sparse bs=1 seek=5000000 conv=notrunc status=none; truncate -s 3M hole
+    setfattr -n user.note -v 'a value' nothing; setfattr -n user.note -v dir setgid; setfattr -n user.a=b%c -v odd sub/main.cf
+    setfacl -m u:105:r,g:8:rw nothing; setfacl -d -m u:105:rwx,g::r-x acl; setfacl -m u:1:rx acl
+    printf n > "$(printf 'new\\nline')"; printf b > "$(printf '\\377\\376 no utf-8')"; printf u > "$(printf '\\303\\274 utf-8')"
+    printf l > "$(printf '%0255d' 7)"; printf d > ./-dash; printf s > ' space and \\back'; mkdir "$(printf '%0200d' 1)"
+    mkdir "$(printf '%0200d' 1)/$(printf '%0200d' 2)"; printf deep > "$(printf '%0200d' 1)/$(printf '%0200d' 2)/$(printf '%0200d' 3)"
+    touch -d '2020-01-01 00:00:00.000000001 UTC' setgid acl`);
+  const before = judged(live);
+  expect((await vault.backup([treeComponent({ paths: [live] })])).exitCode).toBe(0);
+  const root = `${scratchDirectory()}/root`;
+  const restored = await extract(vault, root);
+  expect(restored.findings).toEqual([]);
+  expect(judged(`${root}${live}`)).toEqual(before);
+  shell(`diff -r --no-dereference ${live} ${root}${live}`);
+  const holes = ["sparse", "hole"].map((name) => statSync(`${root}${live}/${name}`).blocks);
+  expect(Math.max(...holes), "blocks of sparse files").toBeLessThan(64);
+});
