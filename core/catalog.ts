@@ -7,6 +7,7 @@ import {
   type ComponentName,
   componentNames,
   componentPrefix,
+  hostPrefix,
   hostsPrefix,
   manifestKey,
   patterns,
@@ -32,6 +33,15 @@ export async function listHosts(reader: ObjectReader): Promise<string[]> {
     if ("prefix" in row) hosts.push(row.prefix.slice(hostsPrefix.length, -1));
   }
   return hosts.filter((hostId) => patterns.hostId.test(hostId));
+}
+
+/** The components that a store has something of, in the order of capture. */
+export async function listComponents(reader: ObjectReader, hostId: string): Promise<ComponentName[]> {
+  const found = new Set<string>();
+  for await (const row of reader.list(hostPrefix(hostId), { delimiter: "/" })) {
+    if ("prefix" in row) found.add(row.prefix.slice(hostPrefix(hostId).length, -1));
+  }
+  return componentNames.filter((name) => found.has(name));
 }
 
 /**

@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { MailarkError } from "../core/errors.ts";
 import { type Files, isAbsent } from "../core/ports/files.ts";
+import { isHolder, processTag } from "./process-tag.ts";
 import { readText } from "./state-files.ts";
 
 /**
@@ -13,7 +14,7 @@ import { readText } from "./state-files.ts";
  * @throws MailarkError `LOCKED` while another process holds it.
  */
 export function lock(files: Files, path: string): () => void {
-  const own = `${process.pid} ${startOf(files, process.pid) ?? ""} ${randomBytes(8).toString("hex")}\n`;
+  const own = `${processTag(files)} ${randomBytes(8).toString("hex")}\n`;
   files.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${randomBytes(8).toString("hex")}`;
   writeNew(files, temporary, own);
@@ -21,7 +22,7 @@ export function lock(files: Files, path: string): () => void {
     for (let attempt = 1; !taken(files, temporary, path); attempt += 1) {
       const held = readText(files, path);
       if (held === undefined) continue;
-      if (attempt > 10 || isHeld(files, held)) throw locked(held, path);
+      if (attempt > 10 || isHolder(files, held.split(" ")[0]!)) throw locked(held, path);
       discardStale(files, path, held);
     }
   } finally {
@@ -43,13 +44,6 @@ function taken(files: Files, temporary: string, path: string): boolean {
   }
 }
 
-/** A process has the same number and start as when it took the lock: numbers are used again. */
-function isHeld(files: Files, held: string): boolean {
-  const [pid = "", start = ""] = held.split(" ");
-  const now = /^\d+$/.test(pid) ? startOf(files, Number(pid)) : undefined;
-  return now !== undefined && now === start;
-}
-
 /** Moved aside first: what is moved is looked at again, since another may have replaced it meanwhile. */
 function discardStale(files: Files, path: string, held: string): void {
   const aside = `${path}.${randomBytes(8).toString("hex")}`;
@@ -63,12 +57,6 @@ function discardStale(files: Files, path: string, held: string): void {
   files.unlinkSync(aside);
 }
 
-/** When a process began, in ticks since boot: field 22 of proc(5) stat, after the name in parentheses. */
-function startOf(files: Files, pid: number): string | undefined {
-  const text = readText(files, `/proc/${pid}/stat`);
-  return text?.slice(text.lastIndexOf(")") + 2).split(" ")[19];
-}
-
 function writeNew(files: Files, path: string, text: string): void {
   const descriptor = files.openSync(path, "wx", 0o600);
   try {
@@ -79,7 +67,7 @@ function writeNew(files: Files, path: string, text: string): void {
 }
 
 const locked = (held: string, path: string) =>
-  new MailarkError("LOCKED", `another backup of this host is running: process ${held.split(" ")[0]}`, {
+  new MailarkError("LOCKED", `another backup of this host is running: process ${held.split(/[- ]/)[0]}`, {
     detail: path,
     hint: "wait until it is done; if that process is no backup, remove the file",
     retryable: true,

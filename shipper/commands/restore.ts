@@ -1,21 +1,20 @@
-import { dirname, resolve } from "node:path";
-import { findSnapshot } from "../../core/catalog.ts";
+import { resolve } from "node:path";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { Manifest } from "../../core/manifest.ts";
 import type { Files } from "../../core/ports/files.ts";
-import { SnapshotReader } from "../../core/snapshot-reader.ts";
-import type { ObjectReader } from "../../core/stores/store.ts";
+import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
 import { namesAtTarget } from "../components/target-names.ts";
+import { freeSpace } from "../free-space.ts";
 import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { componentNamed, momentOf } from "./arguments.ts";
+import { chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { contentsText, storedBytes, warningsText } from "./contents.ts";
-import { warnOfFuture } from "./future.ts";
-import { openKeyring, readIdentities } from "./identity.ts";
+import { contentsText, storedBytes } from "./contents.ts";
+import { readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
 /** What is brought back, where to, and with which key. */
@@ -74,7 +73,7 @@ export async function restore(context: CommandContext, options: RestoreOptions):
 }
 
 async function prepare(context: CommandContext, options: RestoreOptions): Promise<Plan> {
-  const { composition, reporter, signal } = context;
+  const { composition, reporter } = context;
   const name = componentNamed(options.component);
   const moment = momentOf(options.at ?? "latest");
   const place = placeOf(context, options);
@@ -89,25 +88,13 @@ async function prepare(context: CommandContext, options: RestoreOptions): Promis
     });
   }
   const component = composition.component(name, source.config?.components);
-  const { manifest, passedOver } = await findSnapshot(source.reader, source.hostId, name, moment, source.trusted);
-  await warnOfFuture(context, source.reader, source.hostId, [name]);
-  for (const { address, error } of passedOver) {
-    reporter.warn(
-      `snapshot ${address.snapshotId} was passed over: ${error?.message}`,
-      `an older one is taken: ${manifest.snapshotId}`,
-    );
-  }
-  if (manifest.completeness === "partial") {
-    reporter.warn("this snapshot is partial: not all of the component could be captured", warningsText(manifest));
-  }
+  const { manifest, quiet, snapshot } = await chooseSnapshot(context, source, name, moment, identities);
   if (place.kind === "directory") refuseUnlessEmpty(composition.files, place.path);
-  const keyring = await openKeyring(source.reader, manifest, identities);
   reporter.begin("planning");
   try {
-    const items = await component.plan(new SnapshotReader(manifest, source.reader, keyring, signal), selection);
-    const reader = new SnapshotReader(manifest, counted(source.reader, reporter.advance), keyring, signal);
+    const items = await component.plan(quiet, selection);
     const freeBytes = place.kind === "directory" ? freeSpace(composition.files, place.path) : undefined;
-    return { source, component, manifest, snapshot: reader, place, selection, items, freeBytes };
+    return { source, component, manifest, snapshot, place, selection, items, freeBytes };
   } finally {
     reporter.end();
   }
@@ -154,28 +141,6 @@ function refuseUnlessEmpty(files: Files, path: string): void {
     detail: path,
     hint: "give an empty or a new directory: mailark never restores over anything",
   });
-}
-
-/** Of the file system that a path is on, or will be. */
-function freeSpace(files: Files, path: string): number {
-  for (let place = path; ; place = dirname(place)) {
-    if (files.statSync(place, { throwIfNoEntry: false }) === undefined && place !== "/") continue;
-    const { bavail, bsize } = files.statfsSync(place);
-    return bavail * bsize;
-  }
-}
-
-function counted(reader: ObjectReader, read: (bytes: number) => void): ObjectReader {
-  return {
-    async *get(key, options) {
-      for await (const chunk of reader.get(key, options)) {
-        read(chunk.length);
-        yield chunk;
-      }
-    },
-    head: (key, options) => reader.head(key, options),
-    list: (prefix, options) => reader.list(prefix, options),
-  };
 }
 
 function whereText({ place, manifest }: Plan): string {

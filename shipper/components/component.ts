@@ -10,6 +10,7 @@ import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { SnapshotWriter } from "../pipeline/snapshot-writer.ts";
 import type { Processes } from "../processes.ts";
 import type { SealingKeys } from "../sealing-keys.ts";
+import type { StagedHost } from "./staged-host.ts";
 
 /** The ways to the world that a component may use. */
 export interface World {
@@ -67,6 +68,8 @@ export interface PlannedItem {
 /** A snapshot that stands somewhere beside everything live. */
 export interface Staged {
   readonly place: Place;
+  /** What others may use of it while it stands, where it stands in a scratch place of this machine. */
+  readonly offers?: StagedHost;
   /** Ends what was started for it and, for scratch, leaves nothing behind. */
   remove(): Promise<void>;
 }

@@ -308,13 +308,13 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "one backup runs at a time",
     file: "shipper/lock.ts",
-    find: "if (attempt > 10 || isHeld(files, held)) throw",
+    find: 'if (attempt > 10 || isHolder(files, held.split(" ")[0]!)) throw',
     replace: "if (attempt > 10) throw",
     test: { file: backup, name: "is refused while the first runs, with its process" },
   },
   {
     guard: "a process number that was used again holds no lock",
-    file: "shipper/lock.ts",
+    file: "shipper/process-tag.ts",
     find: "return now !== undefined && now === start;",
     replace: "return now !== undefined;",
     test: { file: backup, name: "takes over a lock %s" },

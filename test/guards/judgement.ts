@@ -241,7 +241,7 @@ export const judgementGuards: readonly Guard[] = [
   },
   {
     guard: "what was passed over is said",
-    file: "shipper/commands/restore.ts",
+    file: "shipper/commands/chosen-snapshot.ts",
     find: "for (const { address, error } of passedOver) {",
     replace: "for (const { address, error } of passedOver.slice(0, 0)) {",
     test: {

@@ -185,7 +185,7 @@ export const programGuards: readonly Guard[] = [
   },
   {
     guard: "a partial snapshot is told when it is restored",
-    file: "shipper/commands/restore.ts",
+    file: "shipper/commands/chosen-snapshot.ts",
     find: 'if (manifest.completeness === "partial") {',
     replace: "if (manifest.completeness === undefined) {",
     test: { file: circle, name: "a partial snapshot is restored with a warning" },

@@ -7,8 +7,8 @@ import { scratchDirectory } from "../fixtures/scratch.ts";
 
 const stat = readFileSync("/proc/self/stat", "utf8");
 /** Another lock of a process that runs: this one. */
-const held = `${process.pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]} another\n`;
-const stale = "4194999 123 x\n";
+const held = `${process.pid}-${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]} another\n`;
+const stale = "4194999-123 x\n";
 
 describe("a lock", () => {
   test("is given back, and leaves nothing", () => {

@@ -54,7 +54,7 @@ describe("a second backup", () => {
     await host.configured(["backup"]);
     const stat = readFileSync("/proc/self/stat", "utf8");
     const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    writeFileSync(join(stateFolder(), "lock"), `${process.pid} ${start} x\n`);
+    writeFileSync(join(stateFolder(), "lock"), `${process.pid}-${start} x\n`);
     const said = await host.configured(["backup"]);
     expect(said.code).toBe(5);
     expect(said.stderr).toContain(`process ${process.pid}`);
@@ -62,8 +62,8 @@ describe("a second backup", () => {
   });
 
   test.each([
-    ["whose process is gone", "4194999 123 x\n"],
-    ["whose process number was used again", `${process.pid} 1 x\n`],
+    ["whose process is gone", "4194999-123 x\n"],
+    ["whose process number was used again", `${process.pid}-1 x\n`],
     ["that is rubbish", "rubbish"],
   ])("takes over a lock %s", async (_, content) => {
     await host.configured(["backup"]);

@@ -1,0 +1,162 @@
+/**
+ * A restore drill: every component is brought back into a scratch place and judged as an application would judge it, by the very code that
+ * a restore runs, and then the mail services are run once on what was brought back. Nothing of it stays.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { asMailarkError, MailarkError } from "../../core/errors.ts";
+import { isAbsent } from "../../core/ports/files.ts";
+import type { SnapshotReader } from "../../core/snapshot-reader.ts";
+import type { Check, Component, Staged, World } from "../components/component.ts";
+import { removeTree } from "../components/remove-tree.ts";
+import { openShelter } from "../components/shelter.ts";
+import type { StagedHost } from "../components/staged-host.ts";
+import { isHolder, processTag } from "../process-tag.ts";
+
+/** One snapshot to be proven. */
+export interface Subject {
+  readonly component: Component;
+  readonly snapshot: SnapshotReader;
+}
+
+export type Verdict = "proven" | "failed" | "unproven";
+
+/** How long something took, in milliseconds. */
+export interface Phase {
+  readonly phase: "stage" | "check";
+  readonly milliseconds: number;
+}
+
+export interface ComponentDrill {
+  readonly subject: Subject;
+  readonly verdict: Verdict;
+  readonly phases: readonly Phase[];
+  readonly checks: readonly Check[];
+}
+
+export interface DrillResult {
+  readonly components: readonly ComponentDrill[];
+  /** The mail services on what was staged. */
+  readonly host: { readonly verdict: Verdict; readonly milliseconds: number; readonly checks: readonly Check[] };
+}
+
+export interface DrillOptions {
+  /** A directory that every account may pass through, with room for everything. */
+  readonly scratch: string;
+  /** Runs the staged mail services; its path is absent, in a directory that every account may pass through. */
+  readonly checkHost: (staged: StagedHost, path: string, world: World) => Promise<readonly Check[]>;
+  readonly ended?: (outcome: ComponentDrill) => void;
+}
+
+/** How many components are staged at a time: each has a server and a client that work. */
+const atOnce = 2;
+
+/**
+ * Drills all subjects. One that fails does not stop the others.
+ *
+ * @throws MailarkError when there is no scratch place; the signal's reason when it is interrupted. Nothing is left then either.
+ */
+export async function drill(subjects: readonly Subject[], options: DrillOptions, world: World): Promise<DrillResult> {
+  const { clock, signal } = world;
+  const place = await openScratch(options.scratch, world);
+  const standing: Staged[] = [];
+  try {
+    const outcomes: ComponentDrill[] = [];
+    const waiting = subjects.entries();
+    const work = async () => {
+      for (const [position, subject] of waiting) {
+        const path = join(place.path, subject.component.name);
+        const outcome = await drillOne(subject, path, world, (staged) => standing.push(staged));
+        outcomes[position] = outcome;
+        options.ended?.(outcome);
+      }
+    };
+    const workers = await Promise.allSettled(Array.from({ length: atOnce }, work));
+    for (const worker of workers) if (worker.status === "rejected") throw worker.reason;
+    world.progress("running the mail services on what was staged");
+    const startedAt = clock.now();
+    const offers: StagedHost = Object.assign({}, ...standing.map((staged) => staged.offers));
+    const checks = await options.checkHost(offers, join(place.path, "host"), world);
+    const milliseconds = clock.now() - startedAt;
+    return { components: outcomes, host: { verdict: verdictOf(checks), milliseconds, checks } };
+  } finally {
+    await Promise.allSettled(standing.map((staged) => staged.remove()));
+    await place.remove();
+    signal.throwIfAborted();
+  }
+}
+
+async function drillOne(
+  subject: Subject,
+  path: string,
+  world: World,
+  stands: (staged: Staged) => void,
+): Promise<ComponentDrill> {
+  const { component, snapshot } = subject;
+  const { clock, signal } = world;
+  const phases: Phase[] = [];
+  const timed = async <T>(phase: Phase["phase"], work: () => Promise<T>): Promise<T> => {
+    const startedAt = clock.now();
+    try {
+      return await work();
+    } finally {
+      phases.push({ phase, milliseconds: clock.now() - startedAt });
+    }
+  };
+  let checks: readonly Check[];
+  try {
+    const staged = await timed("stage", () => component.stage(snapshot, { kind: "scratch", path }, {}, world));
+    stands(staged);
+    checks = await timed("check", () => component.check(staged, world));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    checks = [checkOf(thrown)];
+  }
+  const partial: Check[] =
+    snapshot.manifest.completeness === "complete"
+      ? []
+      : [{ name: "the snapshot is complete", outcome: "failed", detail: "its capture left something out" }];
+  const all = [...partial, ...checks];
+  return { subject, verdict: verdictOf(all), phases, checks: all };
+}
+
+/** Where a program is missing nothing is wrong with the snapshot: it is not proven here, that is all. */
+function checkOf(thrown: unknown): Check {
+  const { code, message, detail, hint } = asMailarkError(thrown);
+  const outcome = code === "PROGRAM_MISSING" ? "unproven" : "failed";
+  return { name: "it can be brought back", outcome, detail: [message, detail, hint].filter(Boolean).join("; ") };
+}
+
+/** Green means that something was proven, and nothing was left open. */
+export function verdictOf(checks: readonly Check[]): Verdict {
+  if (checks.some(({ outcome }) => outcome === "failed")) return "failed";
+  return checks.length === 0 || checks.some(({ outcome }) => outcome === "unproven") ? "unproven" : "proven";
+}
+
+/** A directory of this drill's own. What a drill left that ended with the machine is removed by the next. */
+async function openScratch(base: string, world: World) {
+  const { files } = world;
+  sweep(base, world);
+  const path = join(base, `mailark-drill-${processTag(files)}-${randomBytes(4).toString("hex")}`);
+  const shelter = await openShelter({ path, accounts: [] }, world);
+  files.chmodSync(path, 0o711);
+  return shelter;
+}
+
+function sweep(base: string, { files }: World): void {
+  let names: string[];
+  try {
+    names = files.readdirSync(base);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+    throw new MailarkError("ARGUMENT_INVALID", "the directory to drill in does not exist", {
+      detail: base,
+      hint: "give one with --scratch, with as much room as all components need",
+    });
+  }
+  for (const name of names) {
+    const tag = /^mailark-drill-(\d+-\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
+    if (tag === undefined || isHolder(files, tag)) continue;
+    removeTree(files, Buffer.from(join(base, name)).toString("latin1"));
+  }
+}
