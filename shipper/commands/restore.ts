@@ -88,8 +88,8 @@ async function prepare(context: CommandContext, options: RestoreOptions): Promis
     });
   }
   const component = composition.component(name, source.config?.components);
-  const { manifest, quiet, snapshot } = await chooseSnapshot(context, source, name, moment, identities);
   if (place.kind === "directory") refuseUnlessEmpty(composition.files, place.path);
+  const { manifest, quiet, snapshot } = await chooseSnapshot(context, source, name, moment, identities);
   reporter.begin("planning");
   try {
     const items = await component.plan(quiet, selection);
