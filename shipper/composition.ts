@@ -15,6 +15,10 @@ import { mailComponent } from "./components/mail/component.ts";
 import { mailConfig } from "./components/mail/config.ts";
 import { mysqlComponent } from "./components/mysql/component.ts";
 import { mysqlConfigSchema } from "./components/mysql/config.ts";
+import { postgresComponent } from "./components/postgres/component.ts";
+import { postgresConfigSchema } from "./components/postgres/config.ts";
+import { redisComponent } from "./components/redis/component.ts";
+import { redisConfigSchema } from "./components/redis/config.ts";
 import { type ComponentConfigs, type Config, stateDirectoryOf } from "./config.ts";
 import { nodeProcesses, type Processes } from "./processes.ts";
 import { readText } from "./state-files.ts";
@@ -76,6 +80,8 @@ export function compose(ports: Ports): Composition {
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
   mail: (configs) => mailComponent(configs?.mail ?? mailConfig.parse({ root: "/var/vmail" })),
   mysql: (configs) => mysqlComponent(configs?.mysql ?? mysqlConfigSchema.parse({})),
+  postgres: (configs) => postgresComponent(configs?.postgres ?? postgresConfigSchema.parse({})),
+  redis: (configs) => redisComponent(configs?.redis ?? redisConfigSchema.parse({})),
 };
 
 /** Names of the components that a configuration has, in the order of capture. */

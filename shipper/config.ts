@@ -10,7 +10,10 @@ import type { Files } from "../core/ports/files.ts";
 import { type Signer, signerOf } from "../core/signed-document.ts";
 import { mailConfig } from "./components/mail/config.ts";
 import { mysqlConfigSchema } from "./components/mysql/config.ts";
+import { postgresConfigSchema } from "./components/postgres/config.ts";
+import { redisConfigSchema } from "./components/redis/config.ts";
 import { parseYaml } from "./config-text.ts";
+import { servicesConfig } from "./restore/services.ts";
 import { readText } from "./state-files.ts";
 import { directoryOf } from "./store-url.ts";
 
@@ -39,10 +42,17 @@ export const configSchema = z.strictObject({
   signingKey: z.string().min(1).default("signing.pem"),
   /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
   state: absolutePath.default(defaultStateDirectory),
+  /** How this machine's services are stopped and started, for `restore --all`. */
+  services: servicesConfig.optional(),
   /** Zstandard's level. */
   compressionLevel: z.int().min(1).max(19).default(3),
   components: z
-    .strictObject({ mail: mailConfig.optional(), mysql: mysqlConfigSchema.optional() })
+    .strictObject({
+      mail: mailConfig.optional(),
+      mysql: mysqlConfigSchema.optional(),
+      postgres: postgresConfigSchema.optional(),
+      redis: redisConfigSchema.optional(),
+    })
     .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
 });
 
@@ -78,6 +88,8 @@ export function readConfig(files: Files, path: string): Config {
   const config = { ...parseYaml(text, path, configSchema), path };
   const { passwordFile } = config.components.mysql ?? {};
   if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
+  const redisPassword = config.components.redis?.passwordFile;
+  if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");
   return config;
 }
 

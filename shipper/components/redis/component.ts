@@ -1,0 +1,42 @@
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Component, Estimate, PlannedItem, World } from "../component.ts";
+import { captureRedis } from "./capture.ts";
+import { checkRedis } from "./check.ts";
+import type { RedisConfig } from "./config.ts";
+import { connectionOf } from "./connection.ts";
+import { readFacts } from "./facts.ts";
+import { askKeyspace, askMemory } from "./server.ts";
+import { type StagedRedis, stageRedis } from "./stage.ts";
+
+/** The data, functions and users of one Redis or Valkey server. */
+export function redisComponent(config: RedisConfig): Component<StagedRedis> {
+  return {
+    name: "redis",
+    estimate: (world) => estimateRedis(config, world),
+    capture: (context) => captureRedis(config, context),
+    plan: planRedis,
+    stage: (snapshot, place, _selection, world) => stageRedis(config, snapshot, place, world),
+    examine: async (snapshot) => void (await readFacts(snapshot)),
+    check: checkRedis,
+  };
+}
+
+/** The bytes are those in memory; the file has about half as many, or fewer. */
+async function estimateRedis(config: RedisConfig, world: World): Promise<Estimate[]> {
+  const connection = await connectionOf(config, world);
+  const keys = (await askKeyspace(connection)).reduce((sum, each) => sum + each.keys, 0);
+  return [{ what: `${keys} keys`, bytes: await askMemory(connection) }];
+}
+
+async function planRedis(snapshot: SnapshotReader): Promise<PlannedItem[]> {
+  const facts = await readFacts(snapshot);
+  const keys = facts.databases.map(
+    ({ number, keys, expiring }) => `database ${number}: ${keys} keys, ${expiring} expire`,
+  );
+  const what = facts.counted ? keys.join("; ") || "no keys" : "keys, not counted";
+  const accounts = snapshot.manifest.parts.find(({ name }) => name === "accounts");
+  return [
+    { what, bytes: snapshot.part("rdb").bytes },
+    ...(accounts ? [{ what: `${facts.users.length} users`, bytes: accounts.bytes }] : []),
+  ];
+}

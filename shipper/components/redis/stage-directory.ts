@@ -1,0 +1,90 @@
+/** A snapshot as files for a person, with a page that says how a server takes them up. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { writeWhole } from "../../../core/ports/files.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { World } from "../component.ts";
+import type { Facts } from "./facts.ts";
+
+export interface StagedFile {
+  readonly path: string;
+  readonly sha256: string;
+}
+
+/**
+ * @param directory exists and is empty.
+ * @throws MailarkError as `SnapshotReader.readPart`; what was written by then stays unfinished, without README.txt.
+ */
+export async function writeFiles(
+  snapshot: SnapshotReader,
+  facts: Facts,
+  directory: string,
+  { files }: Pick<World, "files">,
+): Promise<StagedFile[]> {
+  const written: StagedFile[] = [];
+  const write = async (name: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) => {
+    const path = join(directory, name);
+    const hash = createHash("sha256");
+    const descriptor = files.openSync(path, "wx", 0o600);
+    try {
+      for await (const chunk of body) {
+        writeWhole(files, descriptor, chunk);
+        hash.update(chunk);
+      }
+      files.fsyncSync(descriptor);
+    } finally {
+      files.closeSync(descriptor);
+    }
+    written.push({ path, sha256: hash.digest("hex") });
+  };
+  await write("dump.rdb", snapshot.readPart(snapshot.part("rdb")));
+  const accounts = snapshot.manifest.parts.find(({ name }) => name === "accounts");
+  if (accounts !== undefined) await write("users.acl", snapshot.readPart(accounts));
+  await write("facts.json", [Buffer.from(`${JSON.stringify(facts, null, 2)}\n`)]);
+  await write("README.txt", [Buffer.from(readme(snapshot, facts))]);
+  return written;
+}
+
+/** Whether a file is still what was written. */
+export function isWhole({ files }: Pick<World, "files">, { path, sha256 }: StagedFile): boolean {
+  const hash = createHash("sha256");
+  const descriptor = files.openSync(path, "r");
+  try {
+    const chunk = Buffer.allocUnsafe(1024 * 1024);
+    for (let read = files.readSync(descriptor, chunk); read > 0; read = files.readSync(descriptor, chunk)) {
+      hash.update(chunk.subarray(0, read));
+    }
+  } finally {
+    files.closeSync(descriptor);
+  }
+  return hash.digest("hex") === sha256;
+}
+
+function readme(snapshot: SnapshotReader, { databases, settings }: Facts): string {
+  const { hostId, snapshotId, cutAt, server } = snapshot.manifest;
+  const lines = databases.map(
+    ({ number, keys, expiring }) => `    ${number}  ${keys} keys, ${expiring} of them expire`,
+  );
+  const told = Object.entries(settings).map(([name, value]) => `    ${name} ${value === "" ? '""' : value}`);
+  return `Redis of host ${hostId}, snapshot ${snapshotId}, as of ${cutAt}
+from ${server?.flavour ?? "a server"} ${server?.version ?? ""}
+
+${lines.join("\n") || "    no keys were counted"}
+
+A server takes dump.rdb up when it starts, from its data directory (CONFIG GET dir). It prefers an append-only file that is there:
+
+    systemctl stop redis-server
+    rm -rf /var/lib/redis/appendonlydir /var/lib/redis/appendonly.aof    # look first: is it really to be given up?
+    install -o redis -g redis -m 660 dump.rdb /var/lib/redis/dump.rdb
+    # in redis.conf for this start: appendonly no
+    systemctl start redis-server
+    redis-cli CONFIG SET appendonly yes                                  # where it was on; then put it back into redis.conf
+
+Queues and sessions are in it as they were: what was queued runs again once a worker is there. Look before you start the workers.
+users.acl goes where redis.conf says \`aclfile\`. It holds password hashes, and dump.rdb all data: keep them to yourself.
+
+The server's settings were:
+
+${told.join("\n")}
+`;
+}
