@@ -1,0 +1,43 @@
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Component, Estimate, World } from "../component.ts";
+import { capturePostgres } from "./capture.ts";
+import { checkPostgres } from "./check.ts";
+import type { PostgresConfig } from "./config.ts";
+import { openConnection } from "./connection.ts";
+import { readFacts } from "./facts.ts";
+import { planPostgres } from "./select.ts";
+import { listDatabases, wantedDatabases } from "./server.ts";
+import { withSession } from "./session.ts";
+import { type StagedPostgres, stagePostgres } from "./stage.ts";
+
+/** The databases and roles of one PostgreSQL server. */
+export function postgresComponent(config: PostgresConfig): Component<StagedPostgres> {
+  return {
+    name: "postgres",
+    estimate: (world) => estimatePostgres(config, world),
+    capture: (context) => capturePostgres(config, context),
+    plan: planPostgres,
+    stage: (snapshot, place, selection, world) => stagePostgres(config, snapshot, place, selection, world),
+    examine: examinePostgres,
+    check: checkPostgres,
+  };
+}
+
+/** Every database with the bytes that it takes on the server. */
+async function estimatePostgres(config: PostgresConfig, world: World): Promise<Estimate[]> {
+  const connection = await openConnection(config, world);
+  try {
+    const present = await withSession(connection, world, listDatabases);
+    const databases = await wantedDatabases(connection, present, config.databases, world);
+    return databases.map(({ name, bytes }) => ({ what: name, bytes }));
+  } finally {
+    connection.close();
+  }
+}
+
+/** The facts can be read, and every database that they name has its part. */
+async function examinePostgres(snapshot: SnapshotReader): Promise<void> {
+  const { databases } = await readFacts(snapshot);
+  for (const { part } of databases) snapshot.part(part);
+  snapshot.part("globals");
+}

@@ -1,0 +1,128 @@
+/**
+ * The way to one server: every program that talks to it is called through here, so that a password is handed over in one manner only, and a
+ * server in a container differs in nothing but the words before the program.
+ */
+import { MailarkError } from "../../../core/errors.ts";
+import { outputOf } from "../../processes.ts";
+import type { World } from "../component.ts";
+import type { PostgresConfig } from "./config.ts";
+import { type PrivateFile, readPassword, writePassfile } from "./password-file.ts";
+import { connectionString, sessionOptions } from "./sql-text.ts";
+
+/** A client program, by the words that start it. */
+export interface Program {
+  readonly name: string;
+  /** `15.18` */
+  readonly version: string;
+}
+
+export interface Connection {
+  readonly stallSeconds: number;
+  /** Where a session begins that is about no database in particular. */
+  readonly maintenanceDatabase: string;
+  /** The command line that runs a program there. It names no secret. */
+  command(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** libpq's words for a database of the server, in a session that no setting of a role or database disturbs. */
+  words(database: string): string;
+  /** The argument that leads a program there. */
+  to(database: string): string;
+  /** The program as it is there. Throws `PROGRAM_MISSING` when it is not. */
+  find(name: string): Promise<Program>;
+  /** A program's words without the password. */
+  scrub(text: string): string;
+  /** Removes what was written for it. */
+  close(): void;
+}
+
+export type ConnectionOptions = Pick<
+  PostgresConfig,
+  | "socketDirectory"
+  | "host"
+  | "port"
+  | "user"
+  | "passwordFile"
+  | "passfile"
+  | "service"
+  | "command"
+  | "stallSeconds"
+  | "maintenanceDatabase"
+> & {
+  /** Where the programs are; default: wherever the shell finds them. */
+  readonly programs?: string;
+};
+
+/** A setting of a role or of a database would otherwise end a session, make it read-only, or hide rows. */
+const undisturbed = {
+  default_transaction_read_only: "off",
+  default_transaction_isolation: "read committed",
+  statement_timeout: "0",
+  idle_in_transaction_session_timeout: "0",
+  row_security: "off",
+  synchronous_commit: "on",
+};
+
+/**
+ * @throws MailarkError `PROGRAM_MISSING` when there is no psql, `CONFIG_INVALID` when the password can not be read.
+ */
+export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
+  const { files, processes, signal } = world;
+  const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
+  const secret: PrivateFile | undefined = password === undefined ? undefined : writePassfile(files, password);
+  const settings = {
+    service: options.service,
+    host: options.socketDirectory ?? options.host,
+    port: options.port,
+    user: options.user,
+    passfile: secret?.path ?? options.passfile,
+    connect_timeout: 20,
+    application_name: "mailark",
+    options: sessionOptions(undisturbed),
+  };
+  const prefix = options.command.length > 0 ? options.command : withoutForeignVariables();
+  const command = (program: string, args: readonly string[]) =>
+    [...prefix, options.programs === undefined ? program : `${options.programs}/${program}`, ...args] as [
+      string,
+      ...string[],
+    ];
+  const words = (dbname: string) => connectionString({ ...settings, dbname });
+  const find = async (name: string): Promise<Program> => {
+    try {
+      const said = await outputOf(processes, command(name, ["--version"]), { signal });
+      return { name, version: versionOf(said.toString("utf8")) };
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new MailarkError("PROGRAM_MISSING", `there is no ${name}`, {
+        hint: "install the client programs of the database: postgresql-client",
+        cause,
+      });
+    }
+  };
+  try {
+    await find("psql");
+  } catch (error) {
+    secret?.remove();
+    throw error;
+  }
+  return {
+    stallSeconds: options.stallSeconds,
+    maintenanceDatabase: options.maintenanceDatabase,
+    command,
+    words,
+    to: (database) => `--dbname=${words(database)}`,
+    find,
+    scrub: (text) => (password ? text.replaceAll(password, "…") : text),
+    close: () => secret?.remove(),
+  };
+}
+
+/** `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` */
+export const versionOf = (said: string): string => /\(PostgreSQL\)\s+(\S+)/.exec(said)?.[1] ?? "unknown";
+
+/** `15.18` → 15 */
+export const majorOf = (version: string): number => Number.parseInt(version, 10) || 0;
+
+/** What somebody's shell says of another server must not be taken for this one. */
+function withoutForeignVariables(): string[] {
+  const foreign = Object.keys(process.env).filter((name) => /^PG[A-Z]/.test(name));
+  return foreign.length === 0 ? [] : ["env", ...foreign.flatMap((name) => ["-u", name])];
+}

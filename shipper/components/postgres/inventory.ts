@@ -1,0 +1,151 @@
+/** Everything in a database that is not rows: counted by kind, with a digest of the definitions, and of owners and rights. */
+import type { DatabaseFacts, InventoryFacts, RoleFacts } from "./facts.ts";
+import type { Session } from "./session.ts";
+import { ownRelations } from "./tables.ts";
+
+/** What comes with an extension is the extension's. */
+const own = (
+  catalog: string,
+  alias: string,
+) => `${alias}.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+  WHERE d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass AND d.objid = ${alias}.oid AND d.deptype = 'e')`;
+const rights = (column: string, kind: string, owner: string) =>
+  `(SELECT string_agg(a::text, ',' ORDER BY a::text COLLATE "C") FROM unnest(coalesce(${column}, acldefault('${kind}', ${owner}))) AS a)`;
+const relation = "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
+
+/** Each: the kind, what names an object, what it is, and where it stands. */
+const kinds: readonly (readonly [kind: string, name: string, definition: string, from: string])[] = [
+  [
+    "views",
+    "c.oid::regclass",
+    "pg_get_viewdef(c.oid)",
+    `${relation} WHERE c.relkind IN ('v', 'm') AND ${ownRelations}`,
+  ],
+  [
+    "functions",
+    "p.oid::regprocedure",
+    `concat_ws('|', pg_get_function_result(p.oid), p.prokind, p.provolatile, p.prosecdef, p.proisstrict, p.proleakproof,
+       p.proparallel, p.proretset, p.procost, p.prorows, p.proconfig, (SELECT lanname FROM pg_catalog.pg_language WHERE oid = p.prolang),
+       p.prosrc, p.probin, pg_get_function_arguments(p.oid))`,
+    `pg_catalog.pg_proc p WHERE ${own("pg_proc", "p")}`,
+  ],
+  [
+    "triggers",
+    "t.tgrelid::regclass",
+    "concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)",
+    `pg_catalog.pg_trigger t JOIN ${relation} ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND ${ownRelations}`,
+  ],
+  [
+    "constraints",
+    "concat_ws('|', k.conrelid::regclass, k.contypid::regtype, k.conname)",
+    "concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)",
+    `pg_catalog.pg_constraint k WHERE ${own("pg_constraint", "k")} AND k.contype <> 'n'
+       AND k.connamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_')`,
+  ],
+  [
+    "indexes",
+    "i.indexrelid::regclass",
+    "concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisreplident, i.indisclustered)",
+    `pg_catalog.pg_index i JOIN ${relation} ON c.oid = i.indrelid WHERE ${ownRelations}`,
+  ],
+  [
+    "columns",
+    "concat_ws('|', a.attrelid::regclass, a.attname)",
+    `concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstattarget, a.attstorage,
+       a.attcollation::regcollation, pg_get_expr(e.adbin, e.adrelid))`,
+    `pg_catalog.pg_attribute a JOIN ${relation} ON c.oid = a.attrelid
+       LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+       WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f', 'v', 'c') AND ${ownRelations}`,
+  ],
+  [
+    "types",
+    "y.oid::regtype",
+    `concat_ws('|', y.typtype, y.typnotnull, format_type(y.typbasetype, y.typtypmod), y.typdefault,
+       (SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_catalog.pg_enum WHERE enumtypid = y.oid))`,
+    `pg_catalog.pg_type y WHERE y.typtype IN ('d', 'e', 'r') AND ${own("pg_type", "y")}`,
+  ],
+  [
+    "policies",
+    "concat_ws('|', o.polrelid::regclass, o.polname)",
+    `concat_ws('|', o.polcmd, o.polpermissive, (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END, ',' ORDER BY
+       pg_get_userbyid(r)::text COLLATE "C") FROM unnest(o.polroles) AS r), pg_get_expr(o.polqual, o.polrelid),
+       pg_get_expr(o.polwithcheck, o.polrelid))`,
+    `pg_catalog.pg_policy o JOIN ${relation} ON c.oid = o.polrelid WHERE ${ownRelations}`,
+  ],
+  [
+    "partitions",
+    "h.inhrelid::regclass",
+    "concat_ws('|', h.inhparent::regclass, h.inhseqno, pg_get_expr(c.relpartbound, c.oid))",
+    `pg_catalog.pg_inherits h JOIN ${relation} ON c.oid = h.inhrelid WHERE c.relkind IN ('r', 'p', 'f') AND ${ownRelations}`,
+  ],
+  [
+    "relations",
+    "c.oid::regclass",
+    `concat_ws('|', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloptions,
+       pg_get_userbyid(c.relowner), ${rights("c.relacl", "r", "c.relowner")})`,
+    `${relation} WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v') AND ${ownRelations}`,
+  ],
+  [
+    "schemas",
+    "n.nspname",
+    `concat_ws('|', pg_get_userbyid(n.nspowner), ${rights("n.nspacl", "n", "n.nspowner")})`,
+    "pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'",
+  ],
+  [
+    "functionRights",
+    "p.oid::regprocedure",
+    `concat_ws('|', pg_get_userbyid(p.proowner), ${rights("p.proacl", "f", "p.proowner")})`,
+    `pg_catalog.pg_proc p WHERE ${own("pg_proc", "p")}`,
+  ],
+  [
+    "comments",
+    "concat_ws('|', b.classoid::regclass, b.objsubid)",
+    "b.description",
+    "pg_catalog.pg_description b WHERE b.objoid >= 16384 AND b.classoid <> 'pg_catalog.pg_extension'::regclass AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = b.classoid AND d.objid = b.objoid AND d.deptype = 'e')",
+  ],
+  [
+    "database",
+    "'settings'",
+    `concat_ws('|', pg_get_userbyid(b.datdba), pg_encoding_to_char(b.encoding), b.datcollate, b.datctype,
+       ${rights("b.datacl", "d", "b.datdba")},
+       (SELECT string_agg(concat_ws('=', coalesce(pg_get_userbyid(nullif(s.setrole, 0)), ''), s.setconfig), '|' ORDER BY
+         pg_get_userbyid(nullif(s.setrole, 0))::text COLLATE "C", s.setconfig::text COLLATE "C")
+        FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = b.oid))`,
+    "pg_catalog.pg_database b WHERE b.datname = current_database()",
+  ],
+];
+
+/** What the database holds, kind by kind; those it has none of are absent. */
+export async function takeInventory(session: Session): Promise<InventoryFacts[]> {
+  const each = kinds.map(
+    ([kind, name, definition, from]) =>
+      `SELECT '${kind}' AS kind, count(*) AS count, sum(hashtextextended(concat((${name})::text, '=', (${definition})::text), 0)::numeric)::text AS digest FROM ${from}`,
+  );
+  return session.query<{ kind: string; count: number; digest: string }>(
+    `SELECT * FROM (${each.join(" UNION ALL ")}) AS kinds WHERE count > 0`,
+  );
+}
+
+export async function listExtensions(session: Session): Promise<DatabaseFacts["extensions"]> {
+  return session.query<{ name: string; version: string }>(
+    `SELECT extname::text AS name, extversion AS version FROM pg_catalog.pg_extension WHERE extname <> 'plpgsql' ORDER BY 1`,
+  );
+}
+
+/** Every role but those that the server brings along. */
+export async function listRoles(session: Session): Promise<RoleFacts[]> {
+  const [may] = await session.query<{ readable: boolean }>(
+    "SELECT has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS readable",
+  );
+  const password = may?.readable ? "encode(sha256(convert_to(r.rolpassword, 'UTF8')), 'hex')" : "NULL";
+  const rows = await session.query<{ name: string; digest: string; password: string | null }>(
+    `SELECT r.rolname::text AS name, ${password} AS password,
+       md5(concat_ws('|', r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication, r.rolbypassrls,
+         r.rolconnlimit, extract(epoch FROM r.rolvaliduntil),
+         (SELECT string_agg(setconfig::text, '|') FROM pg_catalog.pg_db_role_setting WHERE setrole = r.oid AND setdatabase = 0),
+         (SELECT string_agg(concat(pg_get_userbyid(m.roleid), ' ', m.admin_option), ',' ORDER BY pg_get_userbyid(m.roleid)::text COLLATE "C")
+          FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid))) AS digest
+     FROM pg_catalog.${may?.readable ? "pg_authid" : "pg_roles"} r WHERE r.rolname !~ '^pg_' ORDER BY r.rolname COLLATE "C"`,
+  );
+  return rows.map(({ name, digest, password: hash }) => ({ name, digest, ...(may?.readable && { password: hash }) }));
+}

@@ -1,0 +1,139 @@
+/** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
+import { MailarkError } from "../../../core/errors.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Place, Selection, Staged, World } from "../component.ts";
+import { removeTree } from "../remove-tree.ts";
+import { namesAtTarget } from "../target-names.ts";
+import type { PostgresConfig } from "./config.ts";
+import { type Connection, openConnection } from "./connection.ts";
+import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
+import { listRoles } from "./inventory.ts";
+import { loadSnapshot, unload } from "./load.ts";
+import { findServer, startScratchServer } from "./scratch-server.ts";
+import { selectDatabases } from "./select.ts";
+import { isChanged, listDatabases, ownDatabases } from "./server.ts";
+import { withSession } from "./session.ts";
+import { type StagedFile, writeFiles } from "./stage-directory.ts";
+
+export interface StagedPostgres extends Staged {
+  readonly facts: Facts;
+  /** Those that were asked for. */
+  readonly databases: readonly DatabaseFacts[];
+  /** The release that they were captured from. */
+  readonly capturedFrom: string;
+  /** The server that holds them; undefined for files. */
+  readonly connection?: Connection;
+  /** Roles that were there before, and stayed as they were. */
+  readonly keptRoles: readonly string[];
+  /** Where they are files. */
+  readonly written?: readonly StagedFile[];
+}
+
+/**
+ * Stages a snapshot. Roles come along with whatever is selected: owners and rights refer to them. In a scratch place of a machine that has no
+ * server of that release or a newer one they are files, which is less, and said by the check.
+ *
+ * @throws MailarkError `TARGET_NOT_EMPTY` or `ARGUMENT_INVALID` before anything is touched; otherwise what went wrong, with nothing of it left in
+ *   a scratch place, and in a service only what was there before.
+ */
+export async function stagePostgres(
+  config: PostgresConfig,
+  snapshot: SnapshotReader,
+  place: Place,
+  selection: Selection,
+  world: World,
+): Promise<StagedPostgres> {
+  if (place.kind !== "service" && namesAtTarget(world.files, place.path).length > 0) {
+    throw new MailarkError("TARGET_NOT_EMPTY", "the target directory is not empty", {
+      detail: place.path,
+      hint: "name a directory that does not exist yet, or an empty one",
+    });
+  }
+  const facts = await readFacts(snapshot);
+  const databases = selectDatabases(facts, selection);
+  const capturedFrom = snapshot.manifest.server?.version ?? "";
+  const staged = { place, facts, databases, capturedFrom, keptRoles: [] };
+  if (place.kind === "service") {
+    const connection = await openConnection(config, world);
+    try {
+      const keptRoles = await fillService(snapshot, facts, databases, connection, world);
+      return { ...staged, connection, keptRoles, remove: async () => connection.close() };
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+  if (place.kind === "scratch") {
+    const programs = await findServer(capturedFrom, world);
+    if (programs !== undefined) {
+      world.progress("starting a scratch database server");
+      const scratch = await startScratchServer(place.path, programs, facts.bootstrap, world);
+      try {
+        await loadSnapshot(snapshot, facts, databases, scratch.connection, world, {
+          keep: [],
+          present: [facts.bootstrap],
+          tablespacesInside: true,
+        });
+      } catch (error) {
+        await scratch.remove();
+        throw error;
+      }
+      return {
+        ...staged,
+        connection: scratch.connection,
+        offers: { postgres: { socketDirectory: place.path, port: 5432 } },
+        remove: scratch.remove,
+      };
+    }
+  }
+  const remove = async () => {
+    if (place.kind === "scratch") removeTree(world.files, Buffer.from(place.path).toString("latin1"));
+  };
+  try {
+    world.files.mkdirSync(place.path, { recursive: true, mode: 0o700 });
+    const written = await writeFiles(snapshot, facts, databases, place.path, world);
+    return { ...staged, written, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Returns the roles that were there before. */
+async function fillService(
+  snapshot: SnapshotReader,
+  facts: Facts,
+  databases: readonly DatabaseFacts[],
+  connection: Connection,
+  world: World,
+): Promise<string[]> {
+  const { present, roles } = await withSession(connection, world, async (session) => ({
+    present: await listDatabases(session),
+    roles: (await listRoles(session)).map(({ name }) => name),
+  }));
+  const occupied = present.filter(({ name }) => !ownDatabases.includes(name)).map(({ name }) => name);
+  for (const { name } of databases.filter(({ name }) => ownDatabases.includes(name))) {
+    if (await withSession(connection, world, isChanged, name)) occupied.push(name);
+  }
+  if (occupied.length > 0) {
+    throw new MailarkError("TARGET_NOT_EMPTY", `the database server holds ${occupied.length} databases already`, {
+      detail: occupied.join(", "),
+      hint: "restore to a scratch place or a directory and take from there, or move what is on the server away first",
+    });
+  }
+  const made: { kind: "role" | "tablespace" | "database"; name: string }[] = [];
+  try {
+    await loadSnapshot(snapshot, facts, databases, connection, world, {
+      keep: roles,
+      present: roles,
+      tablespacesInside: false,
+      made: (kind, name) => made.push({ kind, name }),
+    });
+    return roles;
+  } catch (error) {
+    world.progress("taking back what was loaded");
+    // An interrupted restore is taken back too.
+    await unload(made, connection, { processes: world.processes, signal: AbortSignal.timeout(300_000) });
+    throw error;
+  }
+}
