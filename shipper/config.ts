@@ -11,8 +11,10 @@ import { type Signer, signerOf } from "../core/signed-document.ts";
 import { mailConfig } from "./components/mail/config.ts";
 import { mysqlConfigSchema } from "./components/mysql/config.ts";
 import { postgresConfigSchema } from "./components/postgres/config.ts";
+import { queueConfigSchema } from "./components/queue/config.ts";
 import { redisConfigSchema } from "./components/redis/config.ts";
 import { parseYaml } from "./config-text.ts";
+import { accountsConfigSchema } from "./consistency/config.ts";
 import { servicesConfig } from "./restore/services.ts";
 import { readText } from "./state-files.ts";
 import { directoryOf } from "./store-url.ts";
@@ -44,6 +46,8 @@ export const configSchema = z.strictObject({
   state: absolutePath.default(defaultStateDirectory),
   /** How this machine's services are stopped and started, for `restore --all`. */
   services: servicesConfig.optional(),
+  /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */
+  accounts: accountsConfigSchema.optional(),
   /** Zstandard's level. */
   compressionLevel: z.int().min(1).max(19).default(3),
   components: z
@@ -52,6 +56,7 @@ export const configSchema = z.strictObject({
       mysql: mysqlConfigSchema.optional(),
       postgres: postgresConfigSchema.optional(),
       redis: redisConfigSchema.optional(),
+      queue: queueConfigSchema.optional(),
     })
     .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
 });
@@ -86,8 +91,11 @@ export function readConfig(files: Files, path: string): Config {
     });
   }
   const config = { ...parseYaml(text, path, configSchema), path };
+  refuseStrayAccounts(config);
   const { passwordFile } = config.components.mysql ?? {};
   if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
+  const postgresPassword = config.components.postgres?.passwordFile;
+  if (postgresPassword !== undefined) refuseUnlessPrivate(files, postgresPassword, "the database's password file");
   const redisPassword = config.components.redis?.passwordFile;
   if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");
   return config;
@@ -106,6 +114,15 @@ export function readSigner(files: Files, config: Config): Signer {
   throw new MailarkError("CONFIG_INVALID", "the signing key that the configuration names does not exist", {
     detail: path,
     hint: "put it back from the host's configuration; without it, move the configuration away and run `mailark init`",
+  });
+}
+
+/** Accounts are asked of a server that a component names. */
+function refuseStrayAccounts({ accounts, components, path }: Config): void {
+  if (accounts === undefined || components[accounts.component] !== undefined) return;
+  throw new MailarkError("CONFIG_INVALID", "the configuration asks for accounts where no component is configured", {
+    detail: `${path}: accounts.component is "${accounts.component}"`,
+    hint: `add ${accounts.component} to components, or remove the section accounts`,
   });
 }
 
