@@ -90,12 +90,14 @@ function* read(input: RdbInput, visitor: RdbVisitor): Reading<void> {
         break;
       case 0xfb: {
         const keys = yield* input.length();
-        visitor.announce?.(database, keys, yield* input.length());
+        const expiring = yield* input.length();
+        visitor.announce?.(database, keys, expiring);
         break;
       }
       case 0xfa: {
-        const name = yield* small(input);
-        visitor.property?.(name.toString("latin1"), (yield* small(input)).toString("latin1"));
+        const name = (yield* small(input)).toString("latin1");
+        const value = (yield* small(input)).toString("latin1");
+        visitor.property?.(name, value);
         break;
       }
       case 0xf9:
@@ -108,9 +110,11 @@ function* read(input: RdbInput, visitor: RdbVisitor): Reading<void> {
         for (let left = 3; left > 0; left--) yield* input.length();
         yield* moduleValue(input);
         break;
-      case 0xf5:
-        visitor.library?.(Buffer.from(yield* small(input)));
+      case 0xf5: {
+        const code = Buffer.from(yield* small(input));
+        visitor.library?.(code);
         break;
+      }
       case 0xf4:
         for (let left = 3; left > 0; left--) yield* input.length();
         break;

@@ -5,7 +5,7 @@ import type { SandboxHost } from "../../../../sandbox/host/host.ts";
 import type { Redis } from "../../../../sandbox/host/redis.ts";
 import { redisComponent } from "../../../../shipper/components/redis/component.ts";
 import { type RedisConfig, redisConfigSchema } from "../../../../shipper/components/redis/config.ts";
-import { type Connection, connectionOf, openConnection } from "../../../../shipper/components/redis/connection.ts";
+import { type Connection, connectionOf } from "../../../../shipper/components/redis/connection.ts";
 import type { StagedRedis } from "../../../../shipper/components/redis/stage.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import type { Vault } from "../../../fixtures/vault.ts";
@@ -126,6 +126,9 @@ export function transferThrough(script: string): Processes {
   };
 }
 
+/** A library of functions. */
+export const shop = "#!lua name=shop\nredis.register_function('twice', function(_, a) return 2 * a[1] end)";
+
 /** Every kind of value, in several databases. Large ones come in pieces that no chunk is the size of. */
 export async function fillWithEverything(redis: Redis): Promise<void> {
   const binary = Array.from({ length: 256 }, (_, byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
@@ -178,11 +181,7 @@ export async function fillWithEverything(redis: Redis): Promise<void> {
       `SET session:abc token EX 5000`,
     ].join("\n")}\n`,
   );
-  await redis.command(
-    "FUNCTION",
-    "LOAD",
-    "#!lua name=shop\nredis.register_function('twice', function(_, a) return 2 * a[1] end)",
-  );
+  await redis.command("FUNCTION", "LOAD", shop);
   await redis.command(
     "ACL",
     "SETUSER",
@@ -205,5 +204,3 @@ export async function asUser(command: readonly string[], user: string, password:
   const env = { REDISCLI_AUTH: password };
   return (await outputOf(nodeProcesses, [program!, "--user", user, ...words], { env })).toString().trim();
 }
-
-export { openConnection };
