@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { MailarkError } from "../../core/errors.ts";
 import { makeAgencySchema } from "./agency-schema.ts";
+import { makeApiDirectory } from "./api-directory.ts";
+import { startControl } from "./control.ts";
 import { type Dovecot, mailOwner, prepareDovecot } from "./dovecot.ts";
+import { makeLetsencrypt } from "./letsencrypt.ts";
 import { type Mariadb, prepareMariadb } from "./mariadb.ts";
 import { type Opendkim, prepareOpendkim } from "./opendkim.ts";
 import { makeFolder, makePlace, processesIn } from "./place.ts";
@@ -40,7 +43,13 @@ export interface SandboxHost {
   readonly mailOwner: { readonly uid: number; readonly gid: number };
   /** The configuration of the mail servers: `postfix/`, `dovecot/`, `opendkim/`. */
   readonly etc: string;
+  /** In the place of `/etc/letsencrypt`. */
+  readonly letsencrypt: string;
+  /** In the place of `/opt/mailserver-api`. */
+  readonly apiDirectory: string;
   readonly services: readonly ServiceName[];
+  /** Called with `start`, `stop` or `restart` and names of services: what `systemctl` is to a machine. */
+  readonly control: readonly string[];
   readonly mariadb: Mariadb;
   readonly postgres: Postgres;
   readonly redis: Redis;
@@ -68,11 +77,16 @@ export async function startHost({
   const { directory } = place;
   const etc = makeFolder(join(directory, "etc"), undefined, 0o755);
   const vmail = makeFolder(join(directory, "vmail"), mailOwner, 0o755);
+  const letsencrypt = makeLetsencrypt(place);
+  const apiDirectory = makeApiDirectory(place);
   const running: Partial<Record<ServiceName, Service>> = {};
   const controller = new AbortController();
   const aborted = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
 
+  let controlled: { stop(): Promise<void> } | undefined;
+
   async function stop(): Promise<void> {
+    await controlled?.stop();
     await Promise.all(Object.values(running).map((service) => service.kill()));
     await waitUntilDeserted(directory);
     rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
@@ -135,11 +149,16 @@ export async function startHost({
     }
     return found;
   };
+  const socket = join(directory, "control.sock");
+  controlled = await startControl(socket, (name) => service(name as ServiceName));
   return {
     directory,
+    control: [process.execPath, new URL("./servicectl.ts", import.meta.url).pathname, socket],
     vmail,
     mailOwner,
     etc,
+    letsencrypt,
+    apiDirectory,
     services: serviceNames.filter((name) => wanted.has(name)),
     get mariadb() {
       return service("mariadb") as Mariadb;
