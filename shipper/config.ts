@@ -8,6 +8,8 @@ import { MailarkError } from "../core/errors.ts";
 import { patterns } from "../core/keys.ts";
 import type { Files } from "../core/ports/files.ts";
 import { type Signer, signerOf } from "../core/signed-document.ts";
+import { certsConfig } from "./components/certs/config.ts";
+import { configsConfig } from "./components/configs/config.ts";
 import { mailConfig } from "./components/mail/config.ts";
 import { mysqlConfigSchema } from "./components/mysql/config.ts";
 import { postgresConfigSchema } from "./components/postgres/config.ts";
@@ -57,6 +59,8 @@ export const configSchema = z.strictObject({
       postgres: postgresConfigSchema.optional(),
       redis: redisConfigSchema.optional(),
       queue: queueConfigSchema.optional(),
+      configs: configsConfig.optional(),
+      certs: certsConfig.optional(),
     })
     .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
 });
@@ -90,7 +94,7 @@ export function readConfig(files: Files, path: string): Config {
       hint: `chmod 600 ${path}`,
     });
   }
-  const config = { ...parseYaml(text, path, configSchema), path };
+  const config = withOwnDirectory({ ...parseYaml(text, path, configSchema), path });
   refuseStrayAccounts(config);
   const { passwordFile } = config.components.mysql ?? {};
   if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
@@ -99,6 +103,15 @@ export function readConfig(files: Files, path: string): Config {
   const redisPassword = config.components.redis?.passwordFile;
   if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");
   return config;
+}
+
+/** An empty host needs this program's own configuration before anything else: it is captured wherever configuration files are. */
+function withOwnDirectory(config: Config): Config {
+  const { configs } = config.components;
+  const own = dirname(resolve(config.path));
+  if (configs === undefined || own === "/" || configs.command.length > 0) return config;
+  const paths = [...new Set([...configs.paths, own])];
+  return { ...config, components: { ...config.components, configs: { ...configs, paths } } };
 }
 
 /**

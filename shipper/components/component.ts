@@ -58,6 +58,8 @@ export interface Selection {
   readonly mailboxes?: readonly string[];
   /** Databases by name. */
   readonly databases?: readonly string[];
+  /** Files and directories by their absolute paths on the host. */
+  readonly paths?: readonly string[];
 }
 
 export interface PlannedItem {
@@ -82,6 +84,18 @@ export interface Check {
   readonly detail: string;
 }
 
+/** A live service that is filled in many steps: a restore that was killed leaves some of them done. */
+export interface Filling {
+  /** @throws MailarkError `TARGET_NOT_EMPTY` unless the service holds nothing. */
+  refuseUnlessEmpty(world: World): Promise<void>;
+  /**
+   * Takes away what a killed stage of this snapshot left in a service that held nothing before.
+   *
+   * @throws MailarkError `TARGET_NOT_EMPTY`, with nothing touched, when the service also holds what the snapshot does not.
+   */
+  takeBack(snapshot: SnapshotReader, world: World): Promise<void>;
+}
+
 export interface Component<S extends Staged = Staged> {
   readonly name: ComponentName;
   /** Looks, reads nothing: what a capture would take. Throws where a capture would fail at once. */
@@ -102,6 +116,8 @@ export interface Component<S extends Staged = Staged> {
    * @throws MailarkError for the first thing that is not what was captured.
    */
   examine?(snapshot: SnapshotReader, world: World): Promise<void>;
+  /** Absent where a stage into the service is done in one step. */
+  readonly filling?: Filling;
   /** Judges what was staged against the facts of the capture. Never silent: what can not be judged is `unproven`. */
   check(staged: S, world: World): Promise<readonly Check[]>;
 }

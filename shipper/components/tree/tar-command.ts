@@ -20,7 +20,8 @@ export const archivePath = (path: string): string =>
 
 /** Paths that are not below another one of them, sorted. */
 export function topmost(paths: readonly string[]): string[] {
-  const all = [...new Set(paths)].sort();
+  // As an archive sorts: name by name.
+  const all = [...new Set(paths)].sort((a, b) => (a.replaceAll("/", "\0") < b.replaceAll("/", "\0") ? -1 : 1));
   return all.filter((path) => !parentsOf(path).some((parent) => all.includes(parent)));
 }
 
@@ -28,7 +29,7 @@ export function topmost(paths: readonly string[]): string[] {
  * Writes the paths, and before them the directories that they are below, without what else is in those: a restore makes them with their
  * owners and modes where they are missing. Names are in byte order, and no time is that of the reading, so that the same tree is the same archive.
  */
-export function createCommand({ paths, exclude = [], command }: TreeSource): [string, ...string[]] {
+export function createCommand({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]] {
   const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
   const parents = [...new Set(roots.flatMap(parentsOf))].sort();
   return [
@@ -47,11 +48,11 @@ export function createCommand({ paths, exclude = [], command }: TreeSource): [st
     "--quoting-style=escape",
     "--wildcards",
     ...exclude.map((pattern) => `--exclude=${pattern}`),
-    "--directory=/",
+    `--directory=${top}`,
     "--no-recursion",
-    ...parents,
+    ...parents.map((path) => `--add-file=${path}`),
     "--recursion",
-    ...roots,
+    ...roots.map((path) => `--add-file=${path}`),
   ] as unknown as [string, ...string[]];
 }
 

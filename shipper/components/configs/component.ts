@@ -1,0 +1,7 @@
+import { treeComponent } from "../tree/tree-component.ts";
+import { checkConfigs } from "./check.ts";
+import type { ConfigsConfig } from "./config.ts";
+
+/** Configuration files. @param config absent: to restore only. */
+export const configsComponent = (config?: ConfigsConfig) =>
+  treeComponent("configs", { command: [], stallSeconds: 300, ...config, judge: checkConfigs });

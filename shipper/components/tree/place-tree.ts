@@ -1,0 +1,88 @@
+/**
+ * Where a tree is staged: one directory, or for a service a workshop beside each thing that it will replace, on the same file system, so that
+ * a single rename or exchange switches it.
+ */
+import { MailarkError } from "../../../core/errors.ts";
+import type { Files } from "../../../core/ports/files.ts";
+import { bytePath, pathText } from "../byte-path.ts";
+import type { World } from "../component.ts";
+import { parentsOf } from "./vet.ts";
+
+/** One thing that a service gets back in one step. Paths in latin1. */
+export interface SwitchPoint {
+  /** Absolute: what is replaced, or made. Either a wanted path, or the highest missing directory above it. */
+  readonly live: string;
+  /** The wanted paths that come with it, below the top. */
+  readonly wanted: readonly string[];
+  /** Absolute: an empty directory that the files are extracted below. */
+  readonly workshop: string;
+  readonly exists: boolean;
+}
+
+/** A workshop with nothing but what a restore wrote. */
+const staging = ".mailark-restore-";
+/** One that may hold what was live before. */
+export const switching = ".mailark-switch-";
+
+/**
+ * Finds out where wanted paths go, and refuses before anything is touched what can not be switched in one step.
+ *
+ * @throws MailarkError `RESTORE_FAILED` for a mount point, or a parent that is no directory; `TARGET_NOT_EMPTY` where a restore was killed
+ *   while it switched.
+ */
+export function switchPoints(files: Files, wanted: readonly string[], snapshotId: string): SwitchPoint[] {
+  const points = new Map<string, SwitchPoint>();
+  for (const path of wanted) {
+    const missing = [...parentsOf(path), path].find((each) => statusOf(files, `/${each}`) === undefined);
+    const live = `/${missing ?? path}`;
+    const parent = live.replace(/\/[^/]*$/, "") || "/";
+    refuseUnlessSwitchable(files, live, parent, missing === undefined);
+    const before = points.get(live);
+    points.set(live, {
+      live,
+      wanted: [...(before?.wanted ?? []), path],
+      workshop: `${parent === "/" ? "" : parent}/${staging}${snapshotId}-${points.size + (before ? 0 : 1)}`,
+      exists: missing === undefined,
+      ...(before && { workshop: before.workshop }),
+    });
+  }
+  return [...points.values()];
+}
+
+function refuseUnlessSwitchable(files: Files, live: string, parent: string, exists: boolean): void {
+  const status = files.statSync(bytePath(parent));
+  const refuse = (what: string) => {
+    throw new MailarkError("RESTORE_FAILED", `a path can not be switched in one step: ${what}`, {
+      detail: pathText(live),
+      hint: "restore into a directory with --to, and take it from there",
+    });
+  };
+  if (!status.isDirectory()) refuse("what it is in is no directory");
+  if (exists && files.lstatSync(bytePath(live)).dev !== status.dev) refuse("it is a mount point");
+  const names = files.readdirSync(bytePath(parent), { encoding: "latin1" }) as string[];
+  const left = names.find((name) => name.startsWith(switching));
+  if (left === undefined) return;
+  throw new MailarkError("TARGET_NOT_EMPTY", "a restore was killed while it switched", {
+    detail: pathText(`${parent}/${left}`),
+    hint: "every path is either as before or restored; in there is the other one of the two: look at it, move it away, and start again",
+  });
+}
+
+function statusOf(files: Files, path: string) {
+  return files.lstatSync(bytePath(path), { throwIfNoEntry: false });
+}
+
+/** Removes what a restore that was killed left: only what it wrote itself. */
+export function sweepWorkshops(
+  { files, progress }: World,
+  points: readonly SwitchPoint[],
+  remove: (path: string) => void,
+) {
+  for (const parent of new Set(points.map(({ workshop }) => workshop.replace(/\/[^/]*$/, "") || "/"))) {
+    const names = files.readdirSync(bytePath(parent), { encoding: "latin1" }) as string[];
+    for (const name of names.filter((each) => each.startsWith(staging))) {
+      progress("removing what a restore that was killed left");
+      remove(`${parent === "/" ? "" : parent}/${name}`);
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/** Puts staged trees in the place of live ones: each in one step, all or none, and what was there is kept. */
+import { MailarkError } from "../../../core/errors.ts";
+import type { Files } from "../../../core/ports/files.ts";
+import { flushDirectory } from "../../../core/ports/files.ts";
+import { outputOf } from "../../processes.ts";
+import { bytePath, pathText } from "../byte-path.ts";
+import type { World } from "../component.ts";
+import { type SwitchPoint, switching } from "./place-tree.ts";
+import { parentsOf } from "./vet.ts";
+
+/** What was live before, and where it is now. Absolute paths in latin1. */
+export interface Kept {
+  readonly live: string;
+  readonly kept: string;
+}
+
+/**
+ * At any moment there is at each path either what was there before or what was staged, also when this is killed.
+ *
+ * @throws MailarkError what a step failed with; then everything is as it was before.
+ */
+export async function switchTrees(points: readonly SwitchPoint[], snapshotId: string, world: World): Promise<Kept[]> {
+  const { files } = world;
+  const undo: (() => void | Promise<void>)[] = [];
+  const kept: Kept[] = [];
+  const workshopOf = ({ workshop }: SwitchPoint) =>
+    workshop.replace(/[^/]*$/, (name) => name.replace(/^\.mailark-restore-/, switching));
+  try {
+    for (const point of points) {
+      const { live, workshop, exists } = point;
+      const marked = workshopOf(point);
+      rename(files, workshop, marked);
+      undo.push(() => rename(files, marked, workshop));
+      const staged = `${marked}${live}`;
+      if (exists) {
+        await exchange(staged, live, world);
+        undo.push(() => exchange(staged, live, { ...world, signal: new AbortController().signal }));
+      } else {
+        rename(files, staged, live);
+        undo.push(() => rename(files, live, staged));
+      }
+    }
+    for (const point of points.filter(({ exists }) => exists)) {
+      const { live } = point;
+      const to = freeName(files, `${live}.before-mailark-${snapshotId}`);
+      const from = `${workshopOf(point)}${live}`;
+      rename(files, from, to);
+      undo.push(() => rename(files, to, from));
+      kept.push({ live, kept: to });
+    }
+    for (const { live } of points)
+      flushDirectory(files, bytePath(live.replace(/\/[^/]*$/, "") || "/") as unknown as string);
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+  for (const point of points) removeEmptied(files, workshopOf(point), point.live);
+  return kept;
+}
+
+function rename(files: Files, from: string, to: string): void {
+  files.renameSync(bytePath(from), bytePath(to));
+}
+
+function freeName(files: Files, path: string): string {
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? path : `${path}-${number}`;
+    if (files.lstatSync(bytePath(name), { throwIfNoEntry: false }) === undefined) return name;
+  }
+}
+
+/** `renameat2` with RENAME_EXCHANGE (renameat2(2)), which Node has not. Its numbers: asm/unistd.h. */
+const renameat2: Partial<Record<string, number>> = { x64: 316, arm64: 276 };
+
+async function exchange(one: string, other: string, { processes, signal }: World): Promise<void> {
+  const number = renameat2[process.arch];
+  const paths = [one, other].map((path) => bytePath(path).toString("hex"));
+  const script = `my ($n, @p) = @ARGV; $_ = pack("H*", $_) for @p;
+    syscall($n + 0, -100, $p[0], -100, $p[1], 2) == 0 or die "$!\\n"`;
+  try {
+    if (number === undefined) throw new Error(`not known on ${process.arch}`);
+    await outputOf(processes, ["perl", "-e", script, String(number), ...paths], { signal });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new MailarkError("RESTORE_FAILED", "two paths could not be exchanged in one step", {
+      detail: `${pathText(other)}: ${cause instanceof MailarkError ? (cause.detail ?? cause.message) : cause}`,
+      hint: "restore into a directory with --to, and take it from there; nothing was changed",
+      cause,
+    });
+  }
+}
+
+/** Only directories that are empty: whatever else is there was not made here. */
+function removeEmptied(files: Files, workshop: string, live: string): void {
+  for (const parent of parentsOf(live.slice(1)).reverse()) {
+    if (files.lstatSync(bytePath(`${workshop}/${parent}`), { throwIfNoEntry: false })) {
+      files.rmdirSync(bytePath(`${workshop}/${parent}`));
+    }
+  }
+  files.rmdirSync(bytePath(workshop));
+}

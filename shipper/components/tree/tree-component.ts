@@ -1,0 +1,98 @@
+import { MailarkError } from "../../../core/errors.ts";
+import type { ComponentName } from "../../../core/keys.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { pathText } from "../byte-path.ts";
+import type { Check, Component, Estimate, PlannedItem, Selection, World } from "../component.ts";
+import { captureTree, treeParts } from "./capture-tree.ts";
+import { checkTree } from "./check-tree.ts";
+import { gate } from "./gate.ts";
+import { type StagedTree, stageTree, wantedPaths } from "./stage-tree.ts";
+import type { TreeSource } from "./tar-command.ts";
+import { measured, readTreeFacts, rowsOf } from "./tree-facts.ts";
+import { Vetting } from "./vet.ts";
+
+export interface TreeComponentOptions extends Omit<TreeSource, "paths"> {
+  /** Absent: whatever a snapshot has can be restored, and nothing captured. */
+  readonly paths?: readonly string[] | undefined;
+  /** What the services say of the staged files. */
+  readonly judge: (staged: StagedTree, world: World, snapshot: SnapshotReader) => Promise<readonly Check[]>;
+}
+
+interface Staged extends StagedTree {
+  readonly snapshot: SnapshotReader;
+}
+
+/** A component that is files. */
+export function treeComponent(name: ComponentName, options: TreeComponentOptions): Component<Staged> {
+  const source = { ...options, paths: options.paths ?? [] };
+  return {
+    name,
+    estimate: (world) => estimate(source, world),
+    capture: (context) => captureTree(source, context),
+    plan: planTree,
+    async stage(snapshot, place, selection, world) {
+      const judge = (staged: StagedTree, inner: World) => options.judge(staged, inner, snapshot);
+      return { ...(await stageTree(snapshot, place, selection, world, { ...options, judge })), snapshot };
+    },
+    examine: examineTree,
+    async check(staged, world) {
+      if (staged.judged === undefined) {
+        return [...(await checkTree(staged, world)), ...(await options.judge(staged, world, staged.snapshot))];
+      }
+      const kept = (staged.kept ?? []).map(({ live, kept }) => `${pathText(live)} is kept as ${pathText(kept)}`);
+      const detail = kept.length > 0 ? kept.join(", ") : "nothing was there before";
+      return [...staged.judged, { name: "switched", outcome: "passed", detail }];
+    },
+  };
+}
+
+/** Each path with the bytes below it. */
+async function estimate({ paths, command }: TreeSource, { processes, signal }: World): Promise<Estimate[]> {
+  const estimates: Estimate[] = [];
+  for (const path of paths) {
+    const words = [...command, "du", "--summarize", "--bytes", "--", path];
+    const running = await processes.start(words as unknown as [string, ...string[]], { signal });
+    running.stdin.end();
+    let said = "";
+    for await (const chunk of running.stdout) said += chunk;
+    await running.exited;
+    signal.throwIfAborted();
+    const bytes = /^\d+/.exec(said)?.[0];
+    estimates.push({ what: bytes === undefined ? `${path}: is not there` : path, bytes: Number(bytes ?? 0) });
+  }
+  return estimates;
+}
+
+async function planTree(snapshot: SnapshotReader, selection: Selection): Promise<PlannedItem[]> {
+  const facts = await readTreeFacts(snapshot);
+  return wantedPaths(facts, selection).map((wanted) => {
+    const below = facts.entries.filter(({ path }) => path === wanted || path.startsWith(`${wanted}/`));
+    const bytes = below.reduce((sum, { size }) => sum + size, 0);
+    const files = below.filter(({ kind }) => kind !== "directory").length;
+    return { what: `/${pathText(wanted)}: ${files} file${files === 1 ? "" : "s"}`, bytes };
+  });
+}
+
+/** The archive holds what the facts say, in that order, and nothing that would not be restored. */
+async function examineTree(snapshot: SnapshotReader): Promise<void> {
+  const facts = await readTreeFacts(snapshot);
+  const expected = facts.entries[Symbol.iterator]();
+  const wrong = (what: string, path: string) =>
+    new MailarkError("OBJECT_CORRUPT", `the archive of files has ${what}`, { detail: pathText(path) });
+  const part = snapshot.part(treeParts.files);
+  const archive = gate(snapshot.readPart(part), {
+    limit: part.bytes,
+    vetting: new Vetting(),
+    found({ path, problem }) {
+      throw wrong(`a member that would not be restored (${problem})`, path);
+    },
+    watch: (entry) =>
+      measured(entry, (found) => {
+        const next = expected.next().value;
+        if (next === undefined || rowsOf(next) !== rowsOf(found)) throw wrong("what was not captured", found.path);
+      }),
+  });
+  for await (const _ of archive);
+  const missing = expected.next().value;
+  if (missing !== undefined) throw wrong("not all that was captured", missing.path);
+}

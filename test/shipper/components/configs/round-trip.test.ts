@@ -1,0 +1,65 @@
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
+import { certsComponent } from "../../../../shipper/components/certs/component.ts";
+import { certsConfig } from "../../../../shipper/components/certs/config.ts";
+import type { Check } from "../../../../shipper/components/component.ts";
+import { configsComponent } from "../../../../shipper/components/configs/component.ts";
+import { configsConfig } from "../../../../shipper/components/configs/config.ts";
+import { scratchDirectory } from "../../../fixtures/scratch.ts";
+import { createVault, type Vault } from "../../../fixtures/vault.ts";
+
+let host: SandboxHost;
+let vault: Vault;
+beforeAll(async () => {
+  [host, vault] = await Promise.all([startHost({ services: ["postfix", "dovecot", "opendkim"] }), createVault()]);
+});
+afterAll(async () => {
+  vault?.remove();
+  await host?.stop();
+});
+
+const configs = () =>
+  configsComponent(
+    configsConfig.parse({
+      paths: [
+        host.postfix.configDirectory,
+        host.dovecot.configDirectory,
+        host.opendkim.configDirectory,
+        host.apiDirectory,
+      ],
+    }),
+  );
+const certs = () => certsComponent(certsConfig.parse({ paths: [host.letsencrypt] }));
+
+const outcomes = (checks: readonly Check[]) =>
+  checks.map(({ name, outcome, detail }) => [
+    name.replace(host.directory, ""),
+    outcome === "passed" ? outcome : detail,
+  ]);
+
+describe("the configuration and the certificates of a host", () => {
+  test("are captured, staged as they were, and read by the services' own checkers", async () => {
+    expect(
+      (await vault.backup([configs(), certs()])).outcomes.map(({ error, manifest }) => error ?? manifest?.warnings),
+    ).toEqual([[], []]);
+    for (const component of [configs(), certs()]) {
+      const path = `${scratchDirectory()}/scratch`;
+      const staged = await component.stage(
+        await vault.open(component.name),
+        { kind: "scratch", path },
+        {},
+        vault.world(),
+      );
+      const checks = await component.check(staged, vault.world());
+      const roots = component.name === "certs" ? [host.letsencrypt] : [host.postfix.configDirectory, host.apiDirectory];
+      for (const root of roots) execFileSync("diff", ["-r", "--no-dereference", root, `${path}${root}`]);
+      expect(outcomes(checks).filter(([, outcome]) => outcome !== "passed")).toEqual([]);
+      await staged.remove();
+      expect(existsSync(path)).toBe(false);
+    }
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("mailark-check-"))).toEqual([]);
+  });
+});
