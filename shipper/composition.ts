@@ -10,13 +10,17 @@ import { type Clock, systemClock } from "../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../core/ports/files.ts";
 import { fileStore } from "../core/stores/file.ts";
 import type { ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
+import { configsComponent } from "./components/configs/component.ts";
 import { mailComponent } from "./components/mail/component.ts";
 import { mailConfig } from "./components/mail/config.ts";
 import { mysqlComponent } from "./components/mysql/component.ts";
 import { mysqlConfigSchema } from "./components/mysql/config.ts";
 import { postgresComponent } from "./components/postgres/component.ts";
 import { postgresConfigSchema } from "./components/postgres/config.ts";
+import { queueComponent } from "./components/queue/component.ts";
+import { queueConfigSchema } from "./components/queue/config.ts";
 import { redisComponent } from "./components/redis/component.ts";
 import { redisConfigSchema } from "./components/redis/config.ts";
 import { type ComponentConfigs, type Config, stateDirectoryOf } from "./config.ts";
@@ -78,9 +82,12 @@ export function compose(ports: Ports): Composition {
 }
 
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
+  certs: (configs) => certsComponent(configs?.certs),
+  configs: (configs) => configsComponent(configs?.configs),
   mail: (configs) => mailComponent(configs?.mail ?? mailConfig.parse({ root: "/var/vmail" })),
   mysql: (configs) => mysqlComponent(configs?.mysql ?? mysqlConfigSchema.parse({})),
   postgres: (configs) => postgresComponent(configs?.postgres ?? postgresConfigSchema.parse({})),
+  queue: (configs) => queueComponent(configs?.queue ?? queueConfigSchema.parse({})),
   redis: (configs) => redisComponent(configs?.redis ?? redisConfigSchema.parse({})),
 };
 
