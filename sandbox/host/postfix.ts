@@ -105,6 +105,8 @@ export async function preparePostfix(
     virtual_mailbox_domains: "static:all",
     virtual_transport: lmtpSocket === undefined ? "discard" : `lmtp:unix:${lmtpSocket}`,
     smtpd_relay_restrictions: "permit_mynetworks, reject",
+    // Mail for the domain that is held back is accepted, and waits.
+    smtpd_reject_unlisted_recipient: "no",
     smtpd_sasl_type: "dovecot",
     smtpd_sasl_path: saslSocket ?? "",
     broken_sasl_auth_clients: "yes",

@@ -1,0 +1,130 @@
+/** Looks at a queue that was brought back as Postfix does, and compares it with what was captured. */
+import { MailarkError } from "../../../core/errors.ts";
+import { outputOf } from "../../processes.ts";
+import type { Check, World } from "../component.ts";
+import { queuedMessages } from "./domains.ts";
+import { heldMaildrop } from "./gate.ts";
+import type { CapturedMessage } from "./index-rows.ts";
+import { movingQueues } from "./layout.ts";
+import { commandOf } from "./programs.ts";
+import type { StagedQueue } from "./stage.ts";
+
+/** So many ids a call of `postcat`. */
+const batch = 500;
+
+/** Content, then what Postfix says of it: on hold, each once, with sender, recipients and size as captured, readable to its end. */
+export async function checkQueue(staged: StagedQueue, world: World): Promise<Check[]> {
+  const checks = [await checkContents(staged, world)];
+  const { instance, reason = "" } = staged;
+  if (instance === undefined) return [...checks, { name: "messages", outcome: "unproven", detail: reason }];
+  return [...checks, ...(await checkMessages({ ...staged, instance }, world))];
+}
+
+async function checkContents({ index, directory, command }: StagedQueue, { processes, signal }: World): Promise<Check> {
+  const words = ["find", "-P", directory, "-mindepth", "2", "-type", "f", "-exec", "sha256sum", "-b", "-z", "{}", "+"];
+  const text = (await outputOf(processes, commandOf({ command: [...command] }, words), { signal })).toString("latin1");
+  const found = countOf(text.split("\0").map((row) => row.slice(0, 64)));
+  const files = [...index.messages, ...index.logs];
+  const missing = files.filter(({ sha256 }) => !take(found, sha256));
+  const name = "contents";
+  if (missing.length === 0) return { name, outcome: "passed", detail: `${files.length} files hold what was captured` };
+  return {
+    name,
+    outcome: "failed",
+    detail: `not as captured: ${missing
+      .map(({ path }) => path)
+      .slice(0, 20)
+      .join(", ")}`,
+  };
+}
+
+async function checkMessages(staged: StagedQueue & { instance: readonly string[] }, world: World): Promise<Check[]> {
+  const { index, command, instance } = staged;
+  const config = { command: [...command], stallSeconds: 3600 };
+  const where = instance.length > 0 ? instance : ["-c", "/etc/postfix"];
+  const shown = await queuedMessages(config, where, world);
+  const ids = new Set(shown.map(({ id }) => id));
+  const moving = index.messages.filter(({ path }) => (movingQueues as readonly string[]).includes(path.split("/")[0]!));
+  const loose = shown.filter(({ queue }) => queue !== "hold");
+  const checks: Check[] = [];
+  checks.push(
+    loose.length === 0
+      ? { name: "hold", outcome: "passed", detail: `all ${shown.length} messages are on hold` }
+      : { name: "hold", outcome: "failed", detail: `not on hold: ${loose.map(({ id }) => id).join(", ")}` },
+  );
+  checks.push(
+    ids.size === shown.length && shown.length === moving.length
+      ? { name: "ids", outcome: "passed", detail: `${shown.length} messages, each with an id of its own` }
+      : { name: "ids", outcome: "failed", detail: `${ids.size} ids, ${moving.length} messages when captured` },
+  );
+  checks.push(compareEnvelopes(moving, shown.map(keyOfShown)));
+  checks.push(await checkReadable([...ids], where, config, world));
+  const submitted = index.messages.filter(({ path }) => path.startsWith("maildrop/")).length;
+  if (submitted > 0) {
+    const detail = `${submitted} were submitted and not taken yet: they are in ${heldMaildrop}, where Postfix does not look`;
+    checks.push({ name: "maildrop", outcome: "passed", detail });
+  }
+  return checks;
+}
+
+const keyOfShown = ({ sender, recipients, size }: { sender: string; recipients: readonly string[]; size: number }) =>
+  JSON.stringify([sender, recipients.toSorted(), size]);
+
+function compareEnvelopes(captured: readonly CapturedMessage[], shown: readonly string[]): Check {
+  const name = "envelopes";
+  const found = countOf(shown);
+  const unknown = captured.filter(({ envelope }) => envelope === undefined).length;
+  const wrong = captured.filter(
+    ({ envelope }) => envelope !== undefined && !take(found, keyOfShown({ ...envelope, size: envelope.contentBytes })),
+  );
+  if (wrong.length > 0) {
+    const detail = `sender, recipients or size are not as captured: ${wrong
+      .map(({ path }) => path)
+      .slice(0, 20)
+      .join(", ")}`;
+    return { name, outcome: "failed", detail };
+  }
+  if (unknown > 0)
+    return { name, outcome: "unproven", detail: `of ${unknown} messages nothing was known when they were captured` };
+  return {
+    name,
+    outcome: "passed",
+    detail: `sender, recipients and size of ${captured.length} messages are as captured`,
+  };
+}
+
+/** `postcat` follows a message's records to its end; it prints a line for that. */
+async function checkReadable(
+  ids: readonly string[],
+  where: readonly string[],
+  config: { readonly command: string[] },
+  { processes, signal }: World,
+): Promise<Check> {
+  const name = "readable";
+  let readable = 0;
+  try {
+    for (let at = 0; at < ids.length; at += batch) {
+      const words = ["postcat", ...where, "-e", "-q", ...ids.slice(at, at + batch)];
+      const text = (await outputOf(processes, commandOf(config, words), { signal })).toString("latin1");
+      readable += text.match(/^\*\*\* MESSAGE FILE END /gm)?.length ?? 0;
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MailarkError)) throw error;
+    return { name, outcome: "failed", detail: error.detail ?? error.message };
+  }
+  if (readable === ids.length) return { name, outcome: "passed", detail: `postcat reads all ${readable} to their end` };
+  return { name, outcome: "failed", detail: `postcat reads ${readable} of ${ids.length} to their end` };
+}
+
+function countOf(keys: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  return counts;
+}
+
+function take(counts: Map<string, number>, key: string): boolean {
+  const count = counts.get(key) ?? 0;
+  if (count > 0) counts.set(key, count - 1);
+  return count > 0;
+}

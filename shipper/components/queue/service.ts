@@ -1,0 +1,108 @@
+/**
+ * Fills the queue of a stopped Postfix. Everything is unpacked, renamed and put on hold in a directory inside the queue directory where Postfix does
+ * not look, and moved into place by renames of whole directories, `hold` last: killed at any moment, it leaves nothing that would be delivered.
+ */
+import { MailarkError } from "../../../core/errors.ts";
+import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { outputOf } from "../../processes.ts";
+import type { World } from "../component.ts";
+import type { QueueConfig } from "./config.ts";
+import { heldMaildrop, vetted } from "./gate.ts";
+import type { Index } from "./index-rows.ts";
+import { makeInstanceAt, settle, unpack } from "./instance.ts";
+import { deliverableQueues } from "./layout.ts";
+import { commandOf } from "./programs.ts";
+import { askSpool, instance as instanceWords, type Spool } from "./spool.ts";
+
+/** Inside the queue directory, so that it is on the same file system. */
+const workshop = ".mailark-restore";
+
+/**
+ * Returns the queue directory.
+ *
+ * @throws MailarkError `RESTORE_FAILED` without root, or while Postfix runs; `TARGET_NOT_EMPTY`; both before anything is touched.
+ */
+export async function fillService(
+  config: QueueConfig,
+  snapshot: SnapshotReader,
+  index: Index,
+  world: World,
+): Promise<string> {
+  const { processes, signal } = world;
+  const spool = await askSpool(config, world);
+  const { directory } = spool;
+  await refuseUnlessRoot(config, world);
+  await refuseWhileRunning(spool, config, world);
+  await refuseUnlessEmpty(directory, config, world);
+  const sh = (script: string, ...args: string[]) =>
+    outputOf(processes, commandOf(config, ["sh", "-c", script, "sh", ...args]), { signal });
+  const path = `${directory}/${workshop}`;
+  await sh(makeWorkshop, path);
+  world.progress("bringing the queue back, on hold");
+  const staged = await makeInstanceAt(path, spool, config, world);
+  await unpack(vetted(snapshot, index, { owners: staged.owners, hold: true }), staged.queueDirectory, config, world, {
+    owners: true,
+  });
+  await settle(staged, config, world);
+  await refuseWhileRunning(spool, config, world);
+  await sh(switchOver, directory, workshop, heldMaildrop);
+  return directory;
+}
+
+/** Argument: its path. Whatever an interrupted restore left in it was on hold and is in the snapshot. */
+const makeWorkshop = 'rm -rf -- "$1" && mkdir -m 711 -- "$1"';
+
+/** Arguments: the queue directory, the workshop, the directory for what was in maildrop. A rename takes the place of an empty directory only. */
+const switchOver = `
+set -e
+cd -- "$1"
+from=$2/queue
+sync
+for queue in bounce defer trace corrupt saved "$3" hold; do
+  if [ -d "$queue" ]; then
+    find "$queue" -mindepth 1 -depth -type d -empty -delete
+    if [ -n "$(ls -A -- "$queue")" ]; then
+      [ -n "$(find "$from/$queue" -type f | head -n 1)" ] || continue
+      mv -T -- "$queue" "$queue.before-restore-$(date +%s)"
+    fi
+  fi
+  mv -T -- "$from/$queue" "$queue"
+done
+if [ -z "$(ls -A -- "$3")" ]; then rmdir -- "$3"; fi
+rm -rf -- "$2"
+sync`;
+
+async function refuseUnlessRoot(config: QueueConfig, { processes, signal }: World): Promise<void> {
+  const user = (await outputOf(processes, commandOf(config, ["id", "-u"]), { signal })).toString().trim();
+  if (user === "0") return;
+  throw new MailarkError("RESTORE_FAILED", "a queue can be brought back by root only: its files belong to Postfix", {
+    hint: "run mailark as root, or restore into a directory",
+  });
+}
+
+/** As Postfix's own scripts find out: master(8), `-t`, looks whether its lock is held. */
+async function refuseWhileRunning(spool: Spool, config: QueueConfig, { processes, signal }: World): Promise<void> {
+  const words = [`${spool.daemonDirectory}/master`, ...instanceWords(config), "-t"];
+  const running = await processes.start(commandOf(config, words), { signal });
+  running.stdin.end();
+  running.stdout.resume();
+  const exit = await running.exited;
+  if (exit.code === 0) return;
+  signal.throwIfAborted();
+  throw new MailarkError("RESTORE_FAILED", "Postfix is running: a queue is brought back while it is stopped", {
+    hint: "run `postfix stop`, restore, and start it again: everything is on hold then",
+    detail: running.complaint(),
+  });
+}
+
+async function refuseUnlessEmpty(directory: string, config: QueueConfig, { processes, signal }: World): Promise<void> {
+  const queues = deliverableQueues.map((queue) => `${directory}/${queue}`);
+  const words = ["find", "-P", directory, "-mindepth", "2", "-type", "f", "-printf", "%P\\0"];
+  const paths = (await outputOf(processes, commandOf(config, words), { signal })).toString("latin1").split("\0");
+  const found = paths.filter((path) => queues.some((queue) => `${directory}/${path}`.startsWith(`${queue}/`)));
+  if (found.length === 0) return;
+  throw new MailarkError("TARGET_NOT_EMPTY", `the queue holds ${found.length} messages`, {
+    detail: found.slice(0, 20).join(", "),
+    hint: "let Postfix deliver them first, or restore into a directory",
+  });
+}
