@@ -15,11 +15,15 @@ import { chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
+import { restoreAll } from "./restore-all.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
 /** What is brought back, where to, and with which key. */
 export interface RestoreOptions extends SourceOptions {
-  readonly component: string;
+  /** Absent with `all`. */
+  readonly component?: string;
+  /** The whole host. */
+  readonly all?: boolean;
   /** `latest`, an id, or a time. */
   readonly at?: string;
   /** A directory that is absent or empty. */
@@ -30,6 +34,16 @@ export interface RestoreOptions extends SourceOptions {
   readonly mailbox?: readonly string[];
   readonly database?: readonly string[];
   readonly dryRun?: boolean;
+}
+
+/** @throws MailarkError `ARGUMENT_INVALID` when something is said that goes with one component only. */
+function wholeHost(options: RestoreOptions): RestoreOptions {
+  const { component, to, intoService, mailbox, database } = options;
+  const narrow = [component, to, intoService, mailbox, database].some((given) => given !== undefined);
+  if (!narrow) return options;
+  throw new MailarkError("ARGUMENT_INVALID", "--all restores every component into its service", {
+    hint: "leave the rest away; to bring back one component, or into a directory, leave --all away",
+  });
 }
 
 /** Everything that is known before anything is touched. */
@@ -46,6 +60,7 @@ interface Plan {
 
 /** Brings a snapshot back beside everything live and judges it, or says what it would bring back. */
 export async function restore(context: CommandContext, options: RestoreOptions): Promise<Outcome> {
+  if (options.all) return restoreAll(context, wholeHost(options));
   const plan = await prepare(context, options);
   if (options.dryRun) return reportPlan(plan);
   const { reporter, composition, signal } = context;
@@ -74,6 +89,11 @@ export async function restore(context: CommandContext, options: RestoreOptions):
 
 async function prepare(context: CommandContext, options: RestoreOptions): Promise<Plan> {
   const { composition, reporter } = context;
+  if (options.component === undefined) {
+    throw new MailarkError("ARGUMENT_INVALID", "what to restore is not said", {
+      hint: "name a component, such as mail, or give --all for the whole host",
+    });
+  }
   const name = componentNamed(options.component);
   const moment = momentOf(options.at ?? "latest");
   const place = placeOf(context, options);

@@ -36,11 +36,21 @@ export interface Source extends NamedStore {
   readonly pinned: boolean;
 }
 
+/** What a command says of itself. */
+interface OpenOptions {
+  /** The configuration is among what it brings back: a file that was named needs not be there yet. */
+  readonly beforeConfig?: boolean;
+}
+
 /**
  * @throws MailarkError `CONFIG_MISSING` when there is neither a configuration nor a store, `STORE_UNREACHABLE` when its place is not there.
  */
-export function openNamedStore(context: CommandContext, { store: named }: SourceOptions): NamedStore {
-  const config = configOf(context, named !== undefined);
+export function openNamedStore(
+  context: CommandContext,
+  { store: named }: SourceOptions,
+  { beforeConfig = false }: OpenOptions = {},
+): NamedStore {
+  const config = configOf(context, named !== undefined, beforeConfig);
   const url = named ?? config?.store;
   if (url === undefined) throw new MailarkError("INTERNAL", "neither a configuration nor a store");
   return { url, reader: reachable(context.composition.openStore(url), url), config };
@@ -49,10 +59,14 @@ export function openNamedStore(context: CommandContext, { store: named }: Source
 /**
  * @throws as {@link openNamedStore}; `ARGUMENT_INVALID` when the host must be named; `SIGNER_UNTRUSTED` when nobody is to be believed.
  */
-export async function openSource(context: CommandContext, options: SourceOptions): Promise<Source> {
+export async function openSource(
+  context: CommandContext,
+  options: SourceOptions,
+  opening: OpenOptions = {},
+): Promise<Source> {
   const fingerprints = options.fingerprint?.map(fingerprintOf);
   if (options.host !== undefined && !patterns.hostId.test(options.host)) throw notHostId(options.host);
-  const named = openNamedStore(context, options);
+  const named = openNamedStore(context, options, opening);
   const hostId = options.host ?? (await hostOf(named));
   const own = fingerprints ?? ownFingerprint(context, named.config, hostId);
   const trust = await readTrust(named.reader, hostId, own);
@@ -76,12 +90,14 @@ export function warnUnlessPinned({ reporter }: CommandContext, { pinned, trust }
 function configOf(
   { composition, reporter, configPath, configNamed }: CommandContext,
   optional: boolean,
+  beforeConfig: boolean,
 ): Config | undefined {
   try {
     return readConfig(composition.files, configPath);
   } catch (thrown) {
     const error = asMailarkError(thrown);
-    if (!optional || configNamed) throw error;
+    const comesLater = beforeConfig && error.code === "CONFIG_MISSING";
+    if (!optional || (configNamed && !comesLater)) throw error;
     if (error.code !== "CONFIG_MISSING") reporter.warn(`the configuration is not used: ${error.message}`, error.detail);
     return undefined;
   }
