@@ -5,6 +5,7 @@ import { checkMail } from "./check.ts";
 import type { MailConfig } from "./config.ts";
 import { contentsOf, estimateMail } from "./estimate.ts";
 import { examineMail } from "./examine.ts";
+import { mailFilling } from "./filling.ts";
 import { selectMailboxes } from "./select.ts";
 import { type StagedMail, stageMail } from "./stage.ts";
 
@@ -34,6 +35,7 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
       return [...items, ...unreadable.map((what) => ({ what, bytes: 0 }))];
     },
     stage: (snapshot, place, selection, world) => stageMail(config, snapshot, place, selection, world),
+    filling: mailFilling(config),
     check: checkMail,
     examine: examineMail,
   };

@@ -5,6 +5,7 @@ import { checkMysql } from "./check.ts";
 import type { MysqlConfig } from "./config.ts";
 import { openConnection } from "./connection.ts";
 import { readFacts } from "./facts.ts";
+import { mysqlFilling } from "./filling.ts";
 import { partsOf, planMysql } from "./select.ts";
 import { listDatabases, wantedDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
@@ -20,6 +21,7 @@ export function mysqlComponent(config: MysqlConfig): Component<StagedMysql> {
     plan: planMysql,
     stage: (snapshot, place, selection, world) => stageMysql(config, snapshot, place, selection, world),
     examine: examineMysql,
+    filling: mysqlFilling(config),
     check: checkMysql,
   };
 }
