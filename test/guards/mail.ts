@@ -9,6 +9,7 @@ const archive = "test/shipper/components/mail/archive.test.ts";
 const index = "test/shipper/components/mail/index-rows.test.ts";
 const reading = "test/shipper/components/mail/reading.test.ts";
 const restored = "test/shipper/components/mail/restore.test.ts";
+const imap = "test/shipper/components/mail/imap-check.test.ts";
 const check = "test/shipper/components/mail/check.test.ts";
 const glass = "test/e2e/break-glass.test.ts";
 const glassHostile = "test/e2e/break-glass-hostile.test.ts";
@@ -469,8 +470,8 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "a mailbox that could not be restored fails the restore",
     file: at("check.ts"),
-    find: "staged.failures.map(",
-    replace: "staged.failures.slice(0, 0).map(",
+    find: "failures.map((failure)",
+    replace: "failures.slice(0, 0).map((failure)",
     test: { file: restored, name: "%s is named and fails the restore, and all others come back" },
   },
   {
@@ -535,15 +536,15 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "a restore is compared with the facts of the capture",
     file: at("check.ts"),
-    find: "facts.messages === messages && facts.mailboxes === staged.mailboxes.length",
+    find: "facts.messages === messages && facts.mailboxes === mailboxes.length",
     replace: "messages >= 0",
     test: { file: check, name: "finds a message that is missing after a restore" },
   },
   {
     guard: "contents are read back and compared",
     file: at("check.ts"),
-    find: "if (hashOf(files, path) !== sha256)",
-    replace: 'if (sha256 === "")',
+    find: "return hashOf(files, `${path}/${folder}/${state}/${base}${info}`) !== sha256;",
+    replace: 'return [path, folder, state, base, info, sha256].includes("\\0");',
     test: { file: check, name: "finds a message that changed after a restore" },
   },
   {
@@ -708,5 +709,55 @@ export const mailGuards: readonly Guard[] = [
     find: 'select(.completeness != "complete")',
     replace: 'select(.completeness == "")',
     test: { file: glassHostile, name: "that a snapshot is partial is said, with what is known of it, and only then" },
+  },
+  {
+    guard: "an IMAP server reads copies, never what was restored",
+    file: at("private-maildir.ts"),
+    find: 'for (const state of [...messageStates, "tmp"]) makeDirectory(`${placeOf(folder)}/${state}`);',
+    replace:
+      'for (const state of [...messageStates, "tmp"]) files.symlinkSync(`${mailbox}/${folder}/${state}`, `${placeOf(folder)}/${state}`);',
+    test: { file: imap, name: "reads what was restored to a %s, and changes nothing" },
+  },
+  {
+    guard: "a server that is not there proves nothing",
+    file: at("imap-check.ts"),
+    find: "if (error && wrong.length === 0) {",
+    replace: "if (error && wrong.length > 0) {",
+    test: { file: imap, name: "without Dovecot" },
+  },
+  {
+    guard: "a server that breaks off is a finding",
+    file: at("private-dovecot.ts"),
+    find: "if (greeted) throw",
+    replace: "if (!greeted) throw",
+    test: { file: imap, name: "says of a server that breaks off that it failed" },
+  },
+  {
+    guard: "the messages that a server shows are counted",
+    file: at("imap-view.ts"),
+    find: "if (exists !== messages.size) wrong.push(",
+    replace: "if (exists === -1) wrong.push(",
+    test: { file: imap, name: "finds %s" },
+  },
+  {
+    guard: "flags that a server shows are those that were captured",
+    file: at("imap-view.ts"),
+    find: 'if (wanted !== undefined && flags?.join(" ") !== wanted)',
+    replace: "if (wanted === undefined && flags)",
+    test: { file: imap, name: "finds %s" },
+  },
+  {
+    guard: "a text that a server shows is compared",
+    file: at("imap-view.ts"),
+    find: "if (row !== undefined && !isContent(",
+    replace: "if (row === undefined && !isContent(",
+    test: { file: imap, name: "finds %s" },
+  },
+  {
+    guard: "UIDs are compared with the uidlist that was captured, not with the one that is there",
+    file: at("imap-view.ts"),
+    find: 'if (captured?.sha256 !== (content && hash("sha256", content, "hex"))) changed.push(name);',
+    replace: "if (content && captured === null) changed.push(name);",
+    test: { file: imap, name: "finds %s" },
   },
 ];

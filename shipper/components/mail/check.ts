@@ -3,53 +3,74 @@ import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
 import { nameOf } from "./bad-mailbox.ts";
+import { ImapCheck } from "./imap-check.ts";
+import type { Index, MessageRow } from "./index-rows.ts";
 import { readFile } from "./read-file.ts";
 import { readIndex, readTable } from "./read-table.ts";
 import type { StagedMail, StagedMailbox } from "./stage.ts";
 import { listTree, type Tree } from "./tree.ts";
 import { parseUidlist } from "./uidlist.ts";
+import { verdict } from "./verdict.ts";
 
-/** Judges staged mailboxes by reading them again from the disk, as an IMAP server would find them. */
-export async function checkMail(staged: StagedMail, { files, signal, progress }: World): Promise<readonly Check[]> {
+/** Judges staged mailboxes by reading them again from the disk, and by what an IMAP server shows of them. */
+export async function checkMail(staged: StagedMail, world: World): Promise<readonly Check[]> {
+  const { files, signal, progress } = world;
+  const { mailboxes, failures, root, narrowed, snapshot } = staged;
   const counts: string[] = [];
   const uids: string[] = [];
+  const contents: string[] = [];
   let messages = 0;
   let uidlists = 0;
-  for (const mailbox of staged.mailboxes) {
-    signal.throwIfAborted();
-    progress(`checking mailbox ${pathText(mailbox.path)}`);
-    const path = `${staged.root}/${mailbox.path}`;
-    const tree = listTree(files, path);
-    messages += tree.messages.length;
-    counts.push(...differences(mailbox, tree, files, path));
-    for (const folder of tree.folders.keys()) {
-      const found = uidlistOf(files, `${path}/${folder}/dovecot-uidlist`);
-      if (found === undefined) continue;
-      uidlists += 1;
-      if (found !== "sound") uids.push(`${pathText(`${mailbox.path}/${folder}`)}: ${found}`);
+  let read = 0;
+  const imap = new ImapCheck(staged, world);
+  try {
+    for (const mailbox of mailboxes) {
+      signal.throwIfAborted();
+      progress(`checking mailbox ${pathText(mailbox.path)}`);
+      const path = `${root}/${mailbox.path}`;
+      const tree = listTree(files, path);
+      messages += tree.messages.length;
+      counts.push(...differences(mailbox, tree, files, path));
+      for (const folder of tree.folders.keys()) {
+        const found = uidlistOf(files, `${path}/${folder}/dovecot-uidlist`);
+        if (found === undefined) continue;
+        uidlists += 1;
+        if (found !== "sound") uids.push(`${pathText(`${mailbox.path}/${folder}`)}: ${found}`);
+      }
+      const index = mailbox.index ?? (await indexAgain(staged, mailbox));
+      const sample = [...index.messages.values()].filter((_, number) => number % sampleEvery === 0);
+      contents.push(...changed(sample, path, mailbox.path, files));
+      read += sample.length;
+      await imap.add({ mailbox: path, tree, index });
     }
+    const { facts } = snapshot.manifest;
+    return [
+      verdict(
+        "every mailbox came back",
+        failures.map((failure) => `${nameOf(failure)}: ${failure.error.message}`),
+        `${mailboxes.length} mailboxes`,
+      ),
+      verdict("every message is in its folder", counts, `${messages} messages in ${mailboxes.length} mailboxes`),
+      narrowed
+        ? { name: "as many as were captured", outcome: "unproven", detail: "only some mailboxes were restored" }
+        : verdict(
+            "as many as were captured",
+            facts.messages === messages && facts.mailboxes === mailboxes.length
+              ? []
+              : [`captured ${facts.messages} messages in ${facts.mailboxes} mailboxes, found ${messages}`],
+            `${facts.messages} messages, ${facts.messageBytes} bytes`,
+          ),
+      verdict("messages read back as they were captured", contents, `a sample of ${read} messages`),
+      verdict("UIDs of every folder are sound", uids, `${uidlists} folders with UIDs`),
+      await imap.verdict(),
+    ];
+  } finally {
+    await imap.end();
   }
-  const { facts } = staged.snapshot.manifest;
-  return [
-    verdict(
-      "every mailbox came back",
-      staged.failures.map((failure) => `${nameOf(failure)}: ${failure.error.message}`),
-      `${staged.mailboxes.length} mailboxes`,
-    ),
-    verdict("every message is in its folder", counts, `${messages} messages in ${staged.mailboxes.length} mailboxes`),
-    staged.narrowed
-      ? { name: "as many as were captured", outcome: "unproven", detail: "only some mailboxes were restored" }
-      : verdict(
-          "as many as were captured",
-          facts.messages === messages && facts.mailboxes === staged.mailboxes.length
-            ? []
-            : [`captured ${facts.messages} messages in ${facts.mailboxes} mailboxes, found ${messages}`],
-          `${facts.messages} messages, ${facts.messageBytes} bytes`,
-        ),
-    await checkContents(staged, files),
-    verdict("UIDs of every folder are sound", uids, `${uidlists} folders with UIDs`),
-    { name: "an IMAP server shows them", outcome: "unproven", detail: "no IMAP server was started for this check" },
-  ];
+}
+
+async function indexAgain({ snapshot }: StagedMail, { ownerId }: StagedMailbox): Promise<Index> {
+  return readIndex(snapshot, (await readTable(snapshot)).get(ownerId) ?? []);
 }
 
 function differences(mailbox: StagedMailbox, tree: Tree, files: Files, path: string): string[] {
@@ -67,23 +88,13 @@ function differences(mailbox: StagedMailbox, tree: Tree, files: Files, path: str
     .map(([what, expected, found]) => `${pathText(mailbox.path)}: ${expected} ${what} expected, ${found} found`);
 }
 
-/** Hashes a sample of the messages, at least one of every mailbox, as they are on the disk now. */
-async function checkContents({ snapshot, mailboxes, root }: StagedMail, files: Files): Promise<Check> {
-  const wanted = new Set(mailboxes.map(({ ownerId }) => ownerId));
-  const wrong: string[] = [];
-  let read = 0;
-  for (const [ownerId, chain] of await readTable(snapshot)) {
-    if (!wanted.has(ownerId)) continue;
-    const index = await readIndex(snapshot, chain);
-    let number = 0;
-    for (const { folder, state, base, info, sha256 } of index.messages.values()) {
-      if (number++ % sampleEvery !== 0) continue;
-      const path = `${root}/${index.path}/${folder}/${state}/${base}${info}`;
-      if (hashOf(files, path) !== sha256) wrong.push(pathText(`${index.path}/${folder}/${base}`));
-      read += 1;
-    }
-  }
-  return verdict("messages read back as they were captured", wrong, `a sample of ${read} messages`);
+/** Hashes messages as they are on the disk now: those that are not what was captured. */
+function changed(sample: readonly MessageRow[], path: string, title: string, files: Files): string[] {
+  return sample
+    .filter(({ folder, state, base, info, sha256 }) => {
+      return hashOf(files, `${path}/${folder}/${state}/${base}${info}`) !== sha256;
+    })
+    .map(({ folder, base }) => pathText(`${title}/${folder}/${base}`));
 }
 
 const sampleEvery = 50;
@@ -109,10 +120,4 @@ function uidlistOf(files: Files, path: string): "sound" | string | undefined {
   }
   if (parseUidlist(content) === undefined) return "not a whole list of ascending UIDs";
   return "sound";
-}
-
-function verdict(name: string, wrong: readonly string[], passed: string): Check {
-  if (wrong.length === 0) return { name, outcome: "passed", detail: passed };
-  const shown = wrong.slice(0, 5).join("; ");
-  return { name, outcome: "failed", detail: wrong.length > 5 ? `${shown}; and ${wrong.length - 5} more` : shown };
 }

@@ -22,7 +22,12 @@ export interface StagedMailbox {
   readonly messageBytes: number;
   readonly files: number;
   readonly folders: number;
+  /** What was captured of it; absent where too much is in memory already, then it is read again. */
+  readonly index?: Index;
 }
+
+/** Of so many messages, indexes stay in memory for the check: about half a kilobyte each. */
+const mostKept = 100_000;
 
 export interface StagedMail extends Staged {
   /** The mail root that it was staged below, in latin1. */
@@ -52,6 +57,7 @@ export async function stageMail(
   const mailRoot = new MailRoot(files, root);
   const mailboxes: StagedMailbox[] = [];
   const failures: BadMailbox[] = [];
+  let kept = 0;
   const beside = `${root}/${workshop}/mailbox`;
   const owners = ownersFor(config, place, world);
   const takeBack = () => {
@@ -99,7 +105,9 @@ export async function stageMail(
       removeTree(files, beside);
       return failure;
     }
+    kept += index.messages.size;
     mailboxes.push({
+      ...(kept <= mostKept && { index }),
       ownerId,
       path,
       messages: index.messages.size,

@@ -11,6 +11,10 @@ export interface Uidlist {
   readonly nextUid: number;
   /** Base name of a message → its UID. */
   readonly uids: ReadonlyMap<string, number>;
+  /** Base name → GUID, of those messages whose GUID is not the base name. */
+  readonly guids: ReadonlyMap<string, string>;
+  /** The folder's own GUID; `undefined` where it has none. */
+  readonly folderGuid: string | undefined;
 }
 
 /** `undefined` when it is not a whole uidlist of a known version, or its UIDs do not ascend. */
@@ -22,14 +26,19 @@ export function parseUidlist(content: Buffer): Uidlist | undefined {
   const nextUid = field("N");
   if (version !== "3" || !Number.isInteger(uidValidity) || !Number.isInteger(nextUid)) return undefined;
   if (lines.pop() !== "") return undefined;
+  const folderGuid = /^[0-9a-f]{32}$/.exec(words.find((word) => word.startsWith("G"))?.slice(1) ?? "")?.[0];
   const uids = new Map<string, number>();
+  const guids = new Map<string, string>();
   let last = 0;
   for (const line of lines) {
     const colon = line.indexOf(" :");
     const uid = Number.parseInt(line, 10);
     if (colon === -1 || !(uid > last)) return undefined;
     last = uid;
-    uids.set(parseMessageName(line.slice(colon + 2)).base, uid);
+    const { base } = parseMessageName(line.slice(colon + 2));
+    uids.set(base, uid);
+    const guid = / G([^ ]+)/.exec(line.slice(0, colon))?.[1];
+    if (guid !== undefined) guids.set(base, guid);
   }
-  return { uidValidity, nextUid: Math.max(nextUid, last + 1), uids };
+  return { uidValidity, nextUid: Math.max(nextUid, last + 1), uids, guids, folderGuid };
 }

@@ -40,7 +40,11 @@ test("mailboxes come back as they were: names, content, flags, times, modes, lin
 
   const checks = await component().check(staged, vault.world());
   expect(checks.filter(({ outcome }) => outcome === "failed")).toEqual([]);
-  expect(checks.find(({ name }) => name === "an IMAP server shows them")?.outcome).toBe("unproven");
+  expect(checks.find(({ name }) => name === "an IMAP server shows them")).toMatchObject({
+    outcome: "passed",
+    detail:
+      "65 messages in 7 folders, the text of 4; 2 folders under another name, theirs is none in IMAP; not 2 files with a line feed in their name",
+  });
 });
 
 test("one mailbox is brought back alone, by its address or by its path", async () => {
