@@ -31,6 +31,7 @@ const exitCodeOf = {
   FILE_FAILED: exitCodes.failed,
   INTERNAL: exitCodes.failed,
   MAILBOX_UNSTABLE: exitCodes.failed,
+  PLACE_UNREACHABLE: exitCodes.failed,
   PROGRAM_FAILED: exitCodes.failed,
   PROGRAM_MISSING: exitCodes.failed,
   PROGRAM_STALLED: exitCodes.failed,

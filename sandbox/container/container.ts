@@ -123,7 +123,7 @@ const limits = [
 
 /** Zombies have no command line. */
 const listProcesses =
-  'for each in /proc/[0-9]*; do [ "$each" = "/proc/$$" ] || tr "\\0" " " < "$each/cmdline"; echo; done 2> /dev/null';
+  'for each in /proc/[0-9]*; do [ "$each" = "/proc/$$" ] || tr "\\0\\n" "  " < "$each/cmdline"; echo; done 2> /dev/null';
 
 async function waitUntil(ready: () => Promise<boolean>, { podman, name }: Container): Promise<void> {
   const deadline = Date.now() + startSeconds * 1000;

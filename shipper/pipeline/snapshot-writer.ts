@@ -58,6 +58,7 @@ export class SnapshotWriter {
   readonly #waiting: (() => void)[] = [];
   #free = Math.min(availableParallelism(), compressors) + 1;
   #packCount = 0;
+  #order: ((name: string, other: string) => number) | undefined;
   #failure: { readonly reason: unknown } | undefined;
 
   constructor(options: SnapshotWriterOptions) {
@@ -147,6 +148,11 @@ export class SnapshotWriter {
     return part;
   }
 
+  /** How the manifest orders the parts, by their names. Default: as they were completed, which differs from run to run where several are under way. */
+  arrange(order: (name: string, other: string) => number): void {
+    this.#order = order;
+  }
+
   /**
    * Waits for everything to be stored, then stores the manifest: from then on the snapshot exists.
    *
@@ -167,7 +173,7 @@ export class SnapshotWriter {
       ...description,
       keys: [...this.#keys.values()].map(({ ownerId, keyId, sha256 }) => ({ ownerId, keyId, sha256 })),
       packs: this.#packs.toSorted((a, b) => Number(a.name) - Number(b.name)),
-      parts: this.#parts,
+      parts: this.#order === undefined ? this.#parts : this.#parts.toSorted((a, b) => this.#order!(a.name, b.name)),
       breakGlass,
     });
     await store.put(manifestKey(address), [signDocument(manifest, signer)], { signal });

@@ -8,6 +8,8 @@ const roundTrip = "test/shipper/components/mysql/round-trip.test.ts";
 const optionFiles = "test/shipper/components/mysql/option-files.test.ts";
 const accounts = "test/shipper/components/mysql/accounts.test.ts";
 const dumpArguments = "test/shipper/components/mysql/dump-arguments.test.ts";
+const pulse = "test/shipper/components/mysql/pulse.test.ts";
+const containers = "test/e2e/containers.test.ts";
 
 const at = (name: string) => `shipper/components/mysql/${name}`;
 
@@ -359,5 +361,60 @@ export const databaseGuards: readonly Guard[] = [
       file: roundTrip,
       name: "is on no command line, in no environment and in no error, and the file that hands it over is gone afterwards",
     },
+  },
+  {
+    guard: "a password is on no command line of a container either",
+    file: at("connection.ts"),
+    find: "if (told) leading = [`--defaults-extra-file=${toldFile}`];",
+    replace: "if (told) leading = [`--password=${password}`];",
+    test: {
+      file: containers,
+      name: "tells its password to nobody: not to a command line, an environment, a file or the container engine",
+    },
+  },
+  {
+    guard: "a program in a container does not outlive the run that started it",
+    file: "shipper/components/elsewhere.ts",
+    find: '{ read -r end <&9; kill -KILL "$program"; } > /dev/null 2>&1 &',
+    replace: "sleep 0 &",
+    test: { file: containers, name: "leaves nothing in the container when mailark is killed" },
+  },
+  {
+    guard: "a container that is stopped or paused is told as such",
+    file: "shipper/components/elsewhere.ts",
+    find: "sign: /container state improper|is paused|is not running|paused/i,",
+    replace: "sign: /this is never said/i,",
+    test: { file: containers, name: "that can not be used is told, with the way out" },
+  },
+  {
+    guard: "a session with a server that hangs is given up",
+    file: at("session.ts"),
+    find: 'return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));',
+    replace: "return answer;",
+    test: { file: pulse, name: "a session with a server that answers nobody any more is given up" },
+    hangs: true,
+  },
+  {
+    guard: "a load into a server that hangs is given up",
+    file: at("load.ts"),
+    find: "await whileAnswering(connection, world, loading, () => stalled.abort());",
+    replace: "await loading;",
+    test: { file: pulse, name: "a load into a server that answers nobody any more is given up" },
+    hangs: true,
+  },
+  {
+    guard: "a statement does not wait for a lock for ever",
+    file: at("session.ts"),
+    find: ", lock_wait_timeout=${patience}`);",
+    replace: ", lock_wait_timeout=${patience + 86_000}`);",
+    test: { file: pulse, name: "a statement that waits for somebody's lock is given up, and says so" },
+    hangs: true,
+  },
+  {
+    guard: "a manifest lists parts in the order in which they are loaded",
+    file: at("capture.ts"),
+    find: "context.writer.arrange(inLoadingOrder);",
+    replace: "",
+    test: { file: roundTrip, name: "says what it is and what is not exact, by numbers only" },
   },
 ];

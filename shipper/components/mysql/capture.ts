@@ -19,6 +19,7 @@ import {
   createStatement,
   type DatabaseFacts,
   type Facts,
+  inLoadingOrder,
   listTables,
   type Measure,
   measureTable,
@@ -89,6 +90,7 @@ async function captureFrom(
       accounts: [...(accounts?.accounts ?? [])],
       factsFrom: frozen ? "view" : "independent",
     };
+    context.writer.arrange(inLoadingOrder);
     const text = Buffer.from(JSON.stringify(facts));
     await context.writer.part("facts", streamOf(text), await context.keys.host(), "index");
     const warnings: Warning[] = [

@@ -5,8 +5,8 @@ const path = z.string().regex(/^\//, "must be an absolute path");
 const name = z.string().min(1);
 
 /**
- * A password is never in the configuration itself. It comes from `passwordFile` (the password and nothing else), or from
- * `defaultsFile` (an option file of the client programs), or is not needed, as for root over the socket.
+ * A password is never in the configuration itself. It comes from `passwordFile` (the password and nothing else), which is a file of this machine
+ * wherever the programs run, or from `defaultsFile` (an option file of the client programs), or is not needed, as for root over the socket.
  */
 export const mysqlConfigSchema = z
   .strictObject({
@@ -18,19 +18,15 @@ export const mysqlConfigSchema = z
     defaultsFile: path.optional(),
     /** Which databases are captured. All means: all but the server's own. */
     databases: z.union([z.literal("all"), z.array(name).min(1)]).default("all"),
-    /** Put before every program, to run it elsewhere: `["docker", "exec", "-i", "db"]`. Paths are then paths of that place. */
+    /** Put before every program, to run it elsewhere: `["docker", "exec", "-i", "db"]`. `socket` and `defaultsFile` are then paths of that place. */
     command: z.array(name).default([]),
-    /** A dump that prints nothing for so long is given up. */
+    /** A dump that prints nothing for so long is given up, and so is a server that does not answer at all. */
     stallSeconds: z.number().positive().default(300),
   })
   .refine(({ socket, host }) => socket === undefined || host === undefined, "give socket or host, not both")
   .refine(
     ({ passwordFile, defaultsFile }) => passwordFile === undefined || defaultsFile === undefined,
     "give passwordFile or defaultsFile, not both",
-  )
-  .refine(
-    ({ passwordFile, command }) => passwordFile === undefined || command.length === 0,
-    "a program that runs elsewhere cannot read passwordFile: put the password into a defaultsFile of that place",
   );
 
 export type MysqlConfig = z.infer<typeof mysqlConfigSchema>;

@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
 import { type Files, isAbsent, writeWhole } from "../../../core/ports/files.ts";
-import { outputOf } from "../../processes.ts";
+import { outputOf, type Processes } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
+import { leashed, reach } from "../elsewhere.ts";
 import type { MysqlConfig } from "./config.ts";
-import { connectionSettings, optionFileText, refuseForeignOptions } from "./option-files.ts";
+import { connectionSettings, optionFileText, optionLine, refuseForeignOptions } from "./option-files.ts";
 
 export type Flavour = "mariadb" | "mysql";
 
@@ -26,8 +27,12 @@ export interface Program {
 export interface Connection {
   readonly client: Program;
   readonly stallSeconds: number;
-  /** The command line that runs a program against the server. It names no secret. */
+  /** The command line that runs a program against the server, to be started by {@link Connection.through}. It names no secret. */
   command(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** The same for a program that reads no input: it is ended by the end of that, where it runs elsewhere. */
+  leashed(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** Starts such programs, and hands them the secret where that is in no file. */
+  through(processes: Processes): Processes;
   /** For the environment of every such program. */
   readonly env: Readonly<Record<string, string>>;
   /** The first of these programs that is there. Throws `PROGRAM_MISSING` when none is. */
@@ -53,10 +58,12 @@ export type ConnectionOptions = Pick<
 };
 
 /**
- * @throws MailarkError `PROGRAM_MISSING` when there is no client program, `CONFIG_INVALID` when the password can not be read.
+ * @throws MailarkError `PROGRAM_MISSING` when there is no client program, `CONFIG_INVALID` when the password can not be read; what {@link reach}
+ *   throws.
  */
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
   const { files, processes, signal } = world;
+  await reach(options.command, world);
   const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
   let secret: { readonly path: string; remove(): void } | undefined;
   let leading: readonly string[] = options.noOptionFiles ? ["--no-defaults"] : [];
@@ -69,7 +76,14 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   ];
   // ~/.my.cnf is read after the extra file, and would win over it and over the password.
   const named = password !== undefined || options.defaultsFile !== undefined;
-  const env: Record<string, string> = named && options.command.length === 0 ? { HOME: "/nonexistent" } : {};
+  const isHere = options.command.length === 0;
+  const env: Record<string, string> = named && isHere ? { HOME: "/nonexistent" } : {};
+  const homeless = named && !isHere ? ["env", "HOME=/nonexistent"] : [];
+  // No file can be put beside a program elsewhere: its first line of input is the secret.
+  const told = password !== undefined && !isHere;
+  if (told) leading = [`--defaults-extra-file=${toldFile}`];
+  const hand = told ? ["sh", "-c", handSecret, "sh"] : [];
+  const through = (by: Processes) => (told ? telling(by, optionLine({ name: "password", value: password })) : by);
 
   const find = async (names: readonly string[]): Promise<Program> => {
     let reason: unknown;
@@ -83,7 +97,9 @@ export async function openConnection(options: ConnectionOptions, world: World): 
       }
     }
     throw new MailarkError("PROGRAM_MISSING", `there is none of these programs: ${names.join(", ")}`, {
-      hint: "install the client programs of the database: mariadb-client, or mysql-client",
+      hint: isHere
+        ? "install the client programs of the database: mariadb-client, or mysql-client"
+        : "name a container that has the client programs: that of the database server, as a rule",
       cause: reason,
     });
   };
@@ -91,22 +107,25 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   try {
     const client = await find(["mariadb", "mysql"]);
     // Elsewhere no file can be put beside the program.
-    const local = options.command.length === 0 && !options.noOptionFiles;
+    const local = isHere && !options.noOptionFiles;
     const settings = local ? await connectionSettings(processes, client.flavour, leading, { env, signal }) : undefined;
     const own = [...(settings ?? []), ...(password === undefined ? [] : [{ name: "password", value: password }])];
-    if (settings !== undefined || password !== undefined) secret = writeOptionFile(files, optionFileText(own));
+    if (isHere && own.length + (settings ? 1 : 0) > 0) secret = writeOptionFile(files, optionFileText(own));
     if (secret !== undefined) leading = [`--defaults-${settings ? "file" : "extra-file"}=${secret.path}`];
     return {
       client,
       stallSeconds: options.stallSeconds,
       async refuseForeignOptions({ name }) {
         if (settings !== undefined || options.noOptionFiles) return;
-        const command = prefixed(options.command, name, [...leading, "--print-defaults"]);
-        refuseForeignOptions((await outputOf(processes, command, { env, signal })).toString("utf8"));
+        const command = prefixed([...options.command, ...hand, ...homeless], name, [...leading, "--print-defaults"]);
+        refuseForeignOptions((await outputOf(through(processes), command, { env, signal })).toString("utf8"));
       },
       env,
       find,
-      command: (program, args) => prefixed(options.command, program, [...leading, ...where, ...args]),
+      through,
+      command: (program, args) =>
+        prefixed([...options.command, ...hand, ...homeless], program, [...leading, ...where, ...args]),
+      leashed: (program, args) => leashed(options.command, [...homeless, program, ...leading, ...where, ...args], hand),
       scrub: (text) => (password ? text.replaceAll(password, "…") : text),
       close: () => secret?.remove(),
     };
@@ -118,6 +137,26 @@ export async function openConnection(options: ConnectionOptions, world: World): 
 
 function prefixed(prefix: readonly string[], program: string, args: readonly string[]): [string, ...string[]] {
   return [...prefix, program, ...args] as [string, ...string[]];
+}
+
+const toldFile = "/dev/fd/3";
+
+/** The secret goes through a pipe, which only the program has an end of: it is on no command line, in no environment and in no file. */
+const handSecret = `
+IFS= read -r secret || exit
+exec "$@" 3<<END
+[client]
+$secret
+END`;
+
+function telling(processes: Processes, secret: string): Processes {
+  return {
+    async start(command, options) {
+      const running = await processes.start(command, options);
+      running.stdin.write(`${secret}\n`);
+      return running;
+    },
+  };
 }
 
 /** `mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, …`, `mariadb from 11.4.2-MariaDB, …`, `mysqldump  Ver 8.0.36 for …` */

@@ -21,8 +21,8 @@ export async function* dumpOutput(
   connection: Connection,
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): AsyncGenerator<Buffer> {
-  const running = await processes.start(connection.command(program.name, args), { env: connection.env, signal });
-  running.stdin.end();
+  const command = connection.leashed(program.name, args);
+  const running = await connection.through(processes).start(command, { env: connection.env, signal });
   const watch = watchForStalls(clock, connection.stallSeconds);
   const stalled = watch.stalled.then((): never => {
     const reason = stall(program, running, connection);
@@ -46,6 +46,7 @@ export async function* dumpOutput(
     throw asMailarkError(error);
   } finally {
     watch.end();
+    running.stdin.end();
     running.kill("SIGKILL");
   }
 }

@@ -59,6 +59,15 @@ export async function readFacts(snapshot: SnapshotReader): Promise<Facts> {
 /** The parts of a database beside its tables, in the order in which they are loaded. */
 export type Kind = "database" | "programs" | "views" | "events";
 
+const loadingOrder = ["facts", "database", "programs", "views", "accounts", "events"];
+
+/** The order of parts in a manifest: that in which they are loaded (docs/format.md §8.2). */
+export function inLoadingOrder(name: string, other: string): number {
+  const [kind = "", number = "0"] = name.split("-");
+  const [otherKind = "", otherNumber = "0"] = other.split("-");
+  return loadingOrder.indexOf(kind) - loadingOrder.indexOf(otherKind) || Number(number) - Number(otherNumber);
+}
+
 /** `part` with another first word: `views-0001` of `database-0001`. */
 export function partOf({ part }: Pick<DatabaseFacts, "part">, kind: Kind): string {
   return part.replace("database", kind);

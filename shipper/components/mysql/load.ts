@@ -6,8 +6,9 @@ import type { World } from "../component.ts";
 import { narrowAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import type { DatabaseFacts } from "./facts.ts";
+import { whileAnswering } from "./pulse.ts";
 import { partsOf } from "./select.ts";
-import { withSession } from "./session.ts";
+import { type SessionWorld, withSession } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
 import { streamOf } from "./write-parts.ts";
 
@@ -49,7 +50,7 @@ type Shape = (part: AsyncIterable<Buffer>) => AsyncIterable<Buffer>;
 
 /** Session settings before a part, and its first line only for a client that understands it: others end on it. */
 async function shapeFor(connection: Connection, { processes, signal }: World): Promise<Shape> {
-  const help = await outputOf(processes, connection.command(connection.client.name, ["--help"]), {
+  const help = await outputOf(connection.through(processes), connection.command(connection.client.name, ["--help"]), {
     signal,
     env: connection.env,
   });
@@ -87,16 +88,20 @@ async function load(
   part: string,
   stream: AsyncIterable<Buffer>,
   connection: Connection,
-  { processes, signal }: World,
+  world: World,
   database?: string,
 ): Promise<void> {
+  const { processes, signal } = world;
   const args = ["--batch", "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G"];
   const command = connection.command(connection.client.name, [
     ...args,
     ...(database === undefined ? [] : [`--database=${database}`]),
   ]);
+  const stalled = new AbortController();
+  const options = { env: connection.env, signal: AbortSignal.any([signal, stalled.signal]) };
   try {
-    await feed(processes, command, stream, { env: connection.env, signal });
+    const loading = feed(connection.through(processes), command, stream, options);
+    await whileAnswering(connection, world, loading, () => stalled.abort());
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") throw error;
@@ -116,7 +121,7 @@ export async function unload(
   databases: readonly string[],
   accounts: readonly { readonly user: string; readonly host: string; readonly role: boolean }[],
   connection: Connection,
-  world: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
 ): Promise<void> {
   const statements = [
     ...databases.map((name) => `DROP DATABASE IF EXISTS ${quoteName(name)}`),

@@ -59,8 +59,12 @@ function settingsOf(text: string): Setting[] {
 
 /** Settings as an option file that every client program reads. */
 export function optionFileText(settings: readonly Setting[]): string {
-  const lines = settings.map(({ name, value }) => (value === undefined ? name : `${name}="${escaped(value)}"`));
-  return `[client]\n${lines.map((line) => `${line}\n`).join("")}`;
+  return `[client]\n${settings.map((setting) => `${optionLine(setting)}\n`).join("")}`;
+}
+
+/** One setting as a line of an option file. */
+export function optionLine({ name, value }: Setting): string {
+  return value === undefined ? name : `${name}="${escaped(value)}"`;
 }
 
 function escaped(value: string): string {

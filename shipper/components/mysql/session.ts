@@ -3,15 +3,20 @@ import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
+import { whileAnswering } from "./pulse.ts";
 import { fieldsOf } from "./sql-text.ts";
 
 export type Row = readonly string[];
 
+/** What a session needs of the world. */
+export type SessionWorld = Pick<World, "processes" | "clock" | "signal">;
+
 export interface Session {
   /**
-   * Runs one statement, without a semicolon at its end. The session is over when it fails.
+   * Runs one statement, without a semicolon at its end. The session is over when it fails. A statement may take as long as it needs while the
+   * server answers others; for a lock it waits as long as for anything that stalls.
    *
-   * @throws MailarkError `PROGRAM_FAILED` with the server's words in `detail`; see {@link serverErrorOf}.
+   * @throws MailarkError `PROGRAM_FAILED` with the server's words in `detail`, see {@link serverErrorOf}; `PROGRAM_STALLED`.
    */
   query(sql: string): Promise<Row[]>;
   /** Leaves; what is open is rolled back. Never throws, and may be called again. */
@@ -19,7 +24,8 @@ export interface Session {
 }
 
 /** Starts a session with an empty `sql_mode`, in UTC. Throws as {@link Session.query} does. */
-export async function openSession(connection: Connection, { processes, signal }: Pick<World, "processes" | "signal">) {
+export async function openSession(connection: Connection, world: SessionWorld): Promise<Session> {
+  const { processes, signal } = world;
   const { name } = connection.client;
   const args = [
     "--batch",
@@ -30,7 +36,7 @@ export async function openSession(connection: Connection, { processes, signal }:
     "--binary-mode",
   ];
   const command = connection.command(name, [...args, "--default-character-set=utf8mb4", "--connect-timeout=20"]);
-  const running = await processes.start(command, { env: connection.env, signal });
+  const running = await connection.through(processes).start(command, { env: connection.env, signal });
   const mark = `mailark ${randomBytes(12).toString("hex")}`;
   let text = "";
   let rows: Row[] = [];
@@ -58,18 +64,24 @@ export async function openSession(connection: Connection, { processes, signal }:
       ...(/ERROR (1045|1698|1044|2002|2003|2005)\b/.test(running.complaint()) && {
         hint: "check socket, host, user and password of the mysql component, and that the server is up",
       }),
+      ...(/ERROR 1205\b/.test(running.complaint()) && {
+        hint: "something else holds a lock (SHOW PROCESSLIST): run it again, or raise stallSeconds",
+        retryable: true,
+      }),
     });
     waiting?.reject(signal.aborted ? signal.reason : over);
     waiting = undefined;
   });
 
   const session: Session = {
-    query: (sql) =>
-      new Promise((resolve, reject) => {
+    query(sql) {
+      const answer = new Promise<Row[]>((resolve, reject) => {
         if (over) return reject(over);
         waiting = { resolve, reject };
         running.stdin.write(`${sql};\nSELECT '${mark}';\n`);
-      }),
+      });
+      return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));
+    },
     async close() {
       running.stdin.end();
       running.kill();
@@ -77,7 +89,8 @@ export async function openSession(connection: Connection, { processes, signal }:
     },
   };
   try {
-    await session.query("SET SESSION sql_mode='', time_zone='+00:00'");
+    const patience = Math.ceil(connection.stallSeconds);
+    await session.query(`SET SESSION sql_mode='', time_zone='+00:00', lock_wait_timeout=${patience}`);
   } catch (error) {
     await session.close();
     throw error;
@@ -88,7 +101,7 @@ export async function openSession(connection: Connection, { processes, signal }:
 /** Runs `work` with a session of its own, and closes that. */
 export async function withSession<T>(
   connection: Connection,
-  world: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
   const session = await openSession(connection, world);

@@ -52,7 +52,8 @@ export async function stageMysql(
   if (place.kind === "scratch") {
     world.progress("starting a scratch database server");
     const flavour = server?.flavour === "mysql" ? "mysql" : "mariadb";
-    const scratch = await startScratchServer(place.path, flavour, world);
+    const { command, stallSeconds } = config;
+    const scratch = await startScratchServer({ path: place.path, command, flavour, stallSeconds }, world);
     try {
       await loadSnapshot(snapshot, databases, scratch.connection, world);
     } catch (error) {
@@ -105,7 +106,7 @@ async function fillService(
       ({ user, host }) => user !== "PUBLIC" && !known.has(JSON.stringify([user, host])),
     );
     // An interrupted restore is taken back too.
-    await unload(made, added, connection, { processes: world.processes, signal: AbortSignal.timeout(300_000) });
+    await unload(made, added, connection, { ...world, signal: AbortSignal.timeout(300_000) });
     throw error;
   } finally {
     await restorePackets();

@@ -94,6 +94,11 @@ describe("a server full of traps", () => {
     ]);
     expect(manifest.facts).toMatchObject({ databases: 7, views: 4, routines: 4, triggers: 2, events: 3, accounts: 7 });
     expect(manifest.completeness).toBe("complete");
+    const kinds = manifest.parts.map(({ name }) => name.replace(/-\d+$/, ""));
+    expect([...new Set(kinds)]).toEqual(["facts", "database", "programs", "views", "accounts", "events"]);
+    expect(manifest.parts.map(({ name }) => name)).toEqual(
+      manifest.parts.map(({ name }) => name).toSorted((a, b) => kindOf(a) - kindOf(b) || (a < b ? -1 : 1)),
+    );
     expect(JSON.stringify(manifest)).not.toMatch(/traps|mailserver|look_alike|secret|weird/);
   });
 
@@ -261,3 +266,6 @@ function childrenOf(parent: number): string[] {
   }
   return found;
 }
+
+const kindOf = (part: string) =>
+  ["facts", "database", "programs", "views", "accounts", "events"].indexOf(part.replace(/-\d+$/, ""));

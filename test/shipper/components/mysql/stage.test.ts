@@ -225,7 +225,10 @@ describe("a snapshot staged to a scratch place", () => {
   test("without a server program on this machine is refused by that name, before anything is touched", async () => {
     const none: Processes = {
       start: (command, options) =>
-        nodeProcesses.start(/mysqld$|mariadbd$/.test(command[0]) ? ["/nowhere/server"] : command, options),
+        nodeProcesses.start(
+          command.map((word) => (/^(mysqld|mariadbd)$/.test(word) ? `no-${word}` : word)) as unknown as [string],
+          options,
+        ),
     };
     const { component, snapshot, world } = await restore(none);
     const place = scratchPath();
