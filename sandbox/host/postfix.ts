@@ -108,7 +108,7 @@ export async function preparePostfix(
     // Mail for the domain that is held back is accepted, and waits.
     smtpd_reject_unlisted_recipient: "no",
     smtpd_sasl_type: "dovecot",
-    smtpd_sasl_path: saslSocket ?? "",
+    smtpd_sasl_path: saslSocket ?? "none",
     broken_sasl_auth_clients: "yes",
     smtpd_milters: milterSocket === undefined ? "" : `unix:${milterSocket}`,
     non_smtpd_milters: milterSocket === undefined ? "" : `unix:${milterSocket}`,
