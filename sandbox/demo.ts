@@ -1,32 +1,26 @@
 /**
- * The demo: a mail host loses its database and its mailboxes and gets them back, with proof by programs that are not mailark.
+ * The demo: a machine with everything that a mail host has is lost, and a new one becomes that host again, with nothing but the store and the
+ * recovery key. The proof is given by programs that are not mailark.
  */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { populateAgency } from "./host/agency.ts";
-import { agencyTables } from "./host/agency-schema.ts";
-import { correspond } from "./host/correspondence.ts";
-import { destroy } from "./host/destroy.ts";
+import { configurationOf } from "./host/configuration.ts";
+import { destroyMachine } from "./host/destroy.ts";
 import { type SandboxHost, startHost } from "./host/host.ts";
-import { type FolderView, viewMailbox } from "./host/imap.ts";
-import { writeMaildir } from "./host/maildir.ts";
-import { restart } from "./host/service.ts";
+import { withMailbox } from "./host/imap.ts";
+import { mailboxPassword } from "./host/mailbox-password.ts";
+import { populateHost } from "./host/populate.ts";
+import { look, type Sight } from "./host/sight.ts";
+import { deliver } from "./host/smtp.ts";
 import { Storyteller } from "./storyteller.ts";
 
 const story = new Storyteller();
 const operator = mkdtempSync(join(tmpdir(), "mailark-demo-"));
-const config = join(operator, "config.yaml");
 const recoveryKey = join(operator, "recovery.key");
 const store = join(operator, "store");
 const program = new URL("../shipper/main.ts", import.meta.url).pathname;
-
-/** What a client sees of the host: over IMAP and by SQL. */
-interface Sight {
-  readonly mailboxes: Readonly<Record<string, Readonly<Record<string, FolderView>>>>;
-  readonly tables: string;
-}
 
 let host: SandboxHost | undefined;
 try {
@@ -40,106 +34,138 @@ async function tell(): Promise<void> {
   story.chapter("A mail host in a temporary directory");
   const here = await story.step("MariaDB, PostgreSQL, Redis, Dovecot, Postfix and OpenDKIM are up", () => startHost());
   host = here;
-  const agency = await story.step("an agency's database: domains, users, aliases, API keys, a log of deliveries", () =>
-    populateAgency(here.mariadb, { seed: "demo", mailboxes: 12, megabytes: 20 }),
-  );
-  const [first = "", second = "", ...others] = agency.addresses;
-  await story.step("letters sent by SMTP, signed, delivered; read, flagged, filed and deleted by IMAP", () =>
-    correspond(here, { seed: "demo", addresses: [first, second] }),
-  );
-  await story.step(`${others.length} more mailboxes with 200 messages each`, async () => {
-    for (const address of others) {
-      const [user = "", domain = ""] = address.split("@");
-      const maildir = join(here.vmail, domain, user, "Maildir");
-      writeMaildir(maildir, { seed: address, messages: 200, folders: ["Sent"], owner: here.mailOwner });
-    }
+  const addresses = await populateHost(here, {
+    seed: "demo",
+    mailboxes: 12,
+    messages: 200,
+    megabytes: 20,
+    queued: 6,
+    step: (what, work) => story.step(what, work),
   });
-  const before = await story.step("a mail client and a database client write down what they see", () =>
-    look(here, agency.addresses),
+  const before = await story.step("mail, database and Redis clients write down what they see", () =>
+    look(here, addresses),
   );
   describe(before);
 
   story.chapter("Backup");
-  const sheet = await mailark(
-    `mailark init --store file://${store}`,
-    [
-      "init",
-      "--yes",
-      "--name",
-      "mail.example.test",
-      "--store",
-      `file://${store}`,
-      "--state",
-      join(operator, "state"),
-    ].concat(["--mail-root", here.vmail, "--mysql-defaults-file", here.mariadb.defaultsFile]),
-  );
+  const config = join(here.etc, "mailark", "config.yaml");
+  const mailark = (shown: string, args: readonly string[], hide?: RegExp) =>
+    story.command(shown, [process.execPath, program, "--config", config, ...args], hide);
+  const sheet = await mailark(`mailark init --store file://${store}`, [
+    "init",
+    "--yes",
+    ...["--name", "mail.example.test"],
+    ...["--store", `file://${store}`],
+    ...["--state", join(here.directory, "mailark-state")],
+    ...["--mail-root", here.vmail],
+    ...["--mysql-defaults-file", here.mariadb.defaultsFile],
+  ]);
   const key = sheet.match(/AGE-SECRET-KEY-1[A-Z0-9]+/)?.[0];
-  if (key === undefined) throw new Error("init printed no recovery key");
+  const fingerprint = sheet.match(/\b[0-9a-f]{64}\b/)?.[0];
+  if (key === undefined || fingerprint === undefined) throw new Error("init printed no recovery sheet");
   writeFileSync(recoveryKey, `${key}\n`, { mode: 0o600 });
+  nameServices(here, config);
+  story.say("the configuration now names the sandbox's services where it found none in the usual places");
   await mailark("mailark backup", ["backup"]);
   await mailark("mailark verify --deep --identity recovery.key", ["verify", "--deep", "--identity", recoveryKey]);
+  const password = join(operator, "probe-password");
+  writeFileSync(password, `${mailboxPassword}\n`, { mode: 0o600 });
+  const probe = ["--probe", addresses[0]!, "--probe-password-file", password];
+  await mailark(`mailark drill --identity recovery.key --probe ${addresses[0]}`, [
+    "drill",
+    ...["--identity", recoveryKey],
+    ...probe,
+  ]);
+  const files = (
+    await story.step("configuration and keys are written down once more, with mailark's own", () => look(here, []))
+  ).files;
 
-  story.chapter("Disaster");
-  await story.step("the database server loses its data directory", () => destroy(here, "mysql"));
-  await story.step("/var/vmail is gone", () => destroy(here, "mail"));
-  const databases = String(await here.mariadb.sql("SHOW DATABASES LIKE 'mailserver'")).trim();
-  const domains = readdirSync(here.vmail);
-  if (databases !== "" || domains.length > 0) throw new Error("something is left: there is nothing to prove");
-  story.say("no database `mailserver`, no mailbox: nobody can log in, and there is nothing to read");
+  story.chapter("Disaster: the machine is lost");
+  await story.step("a new one: databases that hold nothing, mail services as their packages bring them along", () =>
+    destroyMachine(here),
+  );
+  rmSync(join(here.directory, "mailark-state"), { recursive: true, force: true });
+  proveEmpty(here, await here.mariadb.sql("SHOW DATABASES LIKE 'mailserver'"));
+  story.say("no database, no mailbox, no queue, no configuration, not even mailark's own");
 
-  story.chapter("Back from the encrypted store");
-  const restore = ["--into-service", "--identity", recoveryKey];
-  await mailark("mailark restore mysql --into-service --identity recovery.key", ["restore", "mysql", ...restore]);
-  await mailark("mailark restore mail --into-service --identity recovery.key", ["restore", "mail", ...restore]);
-  await story.step("Dovecot starts again", () => restart(here.dovecot));
+  story.chapter("Back from the encrypted store, with the recovery key");
+  await mailark("mailark restore --all --store file://… --identity recovery.key --fingerprint …", [
+    "restore",
+    "--all",
+    ...["--store", `file://${store}`],
+    ...["--identity", recoveryKey],
+    ...["--fingerprint", fingerprint],
+  ]);
 
   story.chapter("Proof, by programs that are not mailark");
-  const after = await story.step("the mail client and the database client look again", () =>
-    look(here, agency.addresses),
-  );
+  const after = await story.step("the clients look again", () => look(here, addresses));
   describe(after);
   compare("every message in its folder, with the same UID, flags, date and content", before.mailboxes, after.mailboxes);
-  compare("every row of every table (CHECKSUM TABLE)", before.tables, after.tables);
+  compare("every row of MariaDB (CHECKSUM TABLE)", before.mariadb, after.mariadb);
+  compare("every row of PostgreSQL (digests of its rows)", before.postgres, after.postgres);
+  compare("every key of Redis (DUMP), its task queue and its sessions on hold", before.redis, after.redis);
+  compare("every letter of the queue", before.queue, after.queue);
+  compare(
+    "every file of the configuration and the certificates: mode, owner, time, content",
+    files,
+    withoutKept(after.files),
+  );
+  const held = await here.postfix.command("postqueue", "-p");
+  if (!held.includes("!")) throw new Error("the queue is not on hold");
+  story.say("✓ nothing of the queue was delivered by itself: it is on hold until the operator says so");
+  await story.step("a letter is sent by SMTP, signed with the old DKIM key, and read by IMAP", () =>
+    passMail(here, addresses[1]!),
+  );
 
   story.chapter("And without mailark: sh, age, zstd, tar, jq and awk");
   const [hostId = ""] = readdirSync(join(store, "hosts"));
   const glass = join(store, "hosts", hostId, "break-glass");
   const script = join(glass, readdirSync(glass)[0] ?? "", "restore.sh");
   const target = join(operator, "by-hand");
+  mkdirSync(target, { mode: 0o700 });
   await story.command("sh restore.sh STORE HOST mail latest recovery.key TARGET", [
     "sh",
-    script,
-    store,
-    hostId,
-    "mail",
-    "latest",
-    recoveryKey,
-    target,
+    ...[script, store, hostId, "mail", "latest", recoveryKey, join(target, "mail")],
   ]);
-  compare("the same files as mailark brought back", messageFiles(here.vmail), messageFiles(target));
+  compare(
+    "the same files as mailark brought back",
+    lettersOf(join(target, "mail")),
+    lettersOf(here.vmail, "passes through"),
+  );
 
   story.chapter("How long it took");
   story.times();
 }
 
-async function mailark(shown: string, args: readonly string[]): Promise<string> {
-  return story.command(shown, [process.execPath, program, "--config", config, ...args]);
+/** `init` writes what it finds in the usual places of a machine; the sandbox's are others. */
+function nameServices(host: SandboxHost, config: string): void {
+  const text = readFileSync(config, "utf8");
+  const head = text.slice(0, text.indexOf("\ncomponents:") + 1);
+  writeFileSync(config, head + configurationOf(host, join(host.etc, "mailark")), { mode: 0o600 });
 }
 
-async function look({ mariadb, ...rest }: SandboxHost, addresses: readonly string[]): Promise<Sight> {
-  const names = agencyTables.map((table) => `mailserver.${table}`).join(", ");
-  const tables = String(await mariadb.sql(`CHECKSUM TABLE ${names} EXTENDED`));
-  const mailboxes: Record<string, Readonly<Record<string, FolderView>>> = {};
-  for (const address of addresses) mailboxes[address] = (await viewMailbox({ mariadb, ...rest }, address)).folders;
-  return { mailboxes, tables };
-}
-
-function describe({ mailboxes, tables }: Sight): void {
+function describe({ mailboxes, mariadb, postgres, redis, queue, files }: Sight): void {
   const folders = Object.values(mailboxes).flatMap((views) => Object.values(views));
   const messages = folders.reduce((sum, { messages }) => sum + messages.length, 0);
   story.say(
-    `${messages} messages in ${folders.length} folders of ${Object.keys(mailboxes).length} mailboxes; ${tables.trim().split("\n").length} tables`,
+    `${messages} messages in ${folders.length} folders of ${Object.keys(mailboxes).length} mailboxes; ` +
+      `${lines(mariadb)} + ${lines(postgres)} tables; ${redis.length} keys; ${queue.length} letters in the queue; ` +
+      `${Object.keys(files).length} files`,
   );
+}
+
+const lines = (text: string) => text.trim().split("\n").length;
+
+function proveEmpty(host: SandboxHost, databases: string): void {
+  const left = [...readdirSync(host.vmail), ...readdirSync(join(host.postfix.queueDirectory, "deferred"))];
+  if (databases.trim() !== "" || left.length > 0 || readdirSync(host.etc).length > 1) {
+    throw new Error("something is left: there is nothing to prove");
+  }
+}
+
+/** What a restore found in the place of configuration it kept beside; that is no part of the old host. */
+function withoutKept(files: Sight["files"]): Sight["files"] {
+  return Object.fromEntries(Object.entries(files).filter(([path]) => !path.includes(".before-mailark-")));
 }
 
 function compare(what: string, before: unknown, after: unknown): void {
@@ -147,11 +173,25 @@ function compare(what: string, before: unknown, after: unknown): void {
   story.say(`✓ the same as before: ${what}`);
 }
 
-/** Paths of all messages; Dovecot's own files change as soon as it has looked. */
-function messageFiles(root: string): string[] {
-  const files = readdirSync(root, { recursive: true, encoding: "latin1" });
-  return files
+async function passMail(host: SandboxHost, address: string): Promise<void> {
+  const subject = "passes through";
+  await deliver(host, [{ from: "friend@example.test", to: address, subject, text: "after the disaster" }]);
+  const source = await withMailbox(host, address, async (session) => {
+    const uids = await session.uids("INBOX");
+    return session.read("INBOX", uids.at(-1)!);
+  });
+  const text = source.toString();
+  if (!text.includes(`Subject: ${subject}`)) throw new Error("the letter did not arrive");
+  if (!/^DKIM-Signature:.*d=example\.test/ms.test(text)) throw new Error("the letter is not signed");
+}
+
+/** Base names of all messages; Dovecot's own files change as soon as it has looked. */
+function lettersOf(root: string, without?: string): string[] {
+  return readdirSync(root, { recursive: true, encoding: "latin1" })
+    .filter((path) => /\/(cur|new)\/[^/]*\d+\.M/.test(path))
+    .filter(
+      (path) => without === undefined || !readFileSync(join(root, path), "latin1").includes(`Subject: ${without}`),
+    )
     .map((path) => path.replace(/:2,.*$/s, "").replace(/\/(cur|new)\//, "/"))
-    .filter((path) => /\d+\.M/.test(path))
     .sort();
 }

@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { asMailarkError, exitCodes, MailarkError } from "../core/errors.ts";
 import { backup } from "./commands/backup.ts";
 import type { CommandContext, Context, Outcome } from "./commands/command.ts";
+import { drill } from "./commands/drill.ts";
 import { enrol } from "./commands/enrol.ts";
 import { init } from "./commands/init.ts";
 import { list } from "./commands/list.ts";
@@ -134,7 +135,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
 
   fromStore(
     verb(
-      "restore <component>",
+      "restore [component]",
       "bring a snapshot back into an empty place, and check it",
       "mailark restore mail --identity recovery.key --to /srv/restored --mailbox alice@example.com",
     ),
@@ -145,8 +146,24 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--identity <file>", "the recovery key, - for standard input")
     .option("--mailbox <address...>", "only these mailboxes, by address or path")
     .option("--database <name...>", "only these databases")
+    .option("--all", "the whole host, onto a machine whose services are installed and empty")
     .option("--dry-run", "say what would be restored, and how large it is")
     .action((component, options, command) => perform(restore(within(command), { ...options, component })));
+
+  fromStore(
+    verb(
+      "drill [component...]",
+      "bring everything back into a scratch place, prove it, and leave nothing",
+      "mailark drill --identity drill.key",
+    ),
+  )
+    .option("--at <moment>", "latest, or a time in UTC: the last snapshots up to then", "latest")
+    .option("--identity <file>", "the drill key or the recovery key, - for standard input")
+    .option("--scratch <dir>", "directory with room for everything (default: /var/tmp)")
+    .option("--probe <address>", "mailbox that a test message is sent to")
+    .option("--probe-password-file <file>", "its password: then logging in is proven too")
+    .option("--report <file>", "write the report there as well, as JSON")
+    .action((components, options, command) => perform(drill(within(command), { ...options, components })));
 
   verb("enrol", "introduce this host to the configured store, when that is new", "mailark enrol").action((_, command) =>
     perform(enrol(within(command))),

@@ -4,4 +4,10 @@ import type { ConfigsConfig } from "./config.ts";
 
 /** Configuration files. @param config absent: to restore only. */
 export const configsComponent = (config?: ConfigsConfig) =>
-  treeComponent("configs", { command: [], stallSeconds: 300, ...config, judge: checkConfigs });
+  treeComponent("configs", {
+    command: [],
+    stallSeconds: 300,
+    ...config,
+    judge: checkConfigs,
+    offers: (root, paths) => ({ configs: { root, paths } }),
+  });

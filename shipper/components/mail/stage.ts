@@ -88,7 +88,17 @@ export async function stageMail(
   const remove = async () => {
     if (place.kind === "scratch") takeBack();
   };
-  return { place, root, mailboxes, failures, snapshot, narrowed, remove };
+  const offers = { mail: { root, liveRoot: config.root.replace(/\/+$/, ""), layout: config.layout } };
+  return {
+    place,
+    root,
+    mailboxes,
+    failures,
+    snapshot,
+    narrowed,
+    remove,
+    ...(place.kind === "scratch" && { offers }),
+  };
 
   /** Leaves nothing of a mailbox that it returns as bad. */
   async function stageOne(mailbox: StoredMailbox): Promise<BadMailbox | undefined> {

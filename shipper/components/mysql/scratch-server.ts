@@ -1,14 +1,16 @@
 /** A private server in one directory: reachable by its socket only, without a log, without events, and gone with this process. */
-import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
 import { outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { scratchPathAt } from "../elsewhere.ts";
 import { openShelter } from "../shelter.ts";
 import { type Connection, type Flavour, openConnection, versionOf } from "./connection.ts";
 import { withSession } from "./session.ts";
 
 export interface ScratchServer {
   readonly connection: Connection;
+  /** Where it runs on this machine. */
+  readonly socket?: string;
   /** Ends the server and removes its directory. */
   remove(): Promise<void>;
 }
@@ -33,7 +35,7 @@ export interface ScratchOptions {
 export async function startScratchServer(options: ScratchOptions, world: World): Promise<ScratchServer> {
   const { flavour, stallSeconds } = options;
   const { command, server } = await findServer(options, world);
-  const path = command.length === 0 ? options.path : `/var/tmp/mailark-${randomBytes(8).toString("hex")}`;
+  const path = scratchPathAt(command, options.path);
   const socket = `${path}/s`;
   if (Buffer.byteLength(socket) > 100) {
     throw new MailarkError("ARGUMENT_INVALID", "the scratch path is too long for a socket", {
@@ -61,7 +63,7 @@ export async function startScratchServer(options: ScratchOptions, world: World):
       words: [server.program, ...common, `--socket=${socket}`, ...quiet(flavour, path)],
       ready: () => withSession(opened, world, (each) => each.query("SELECT 1")).then(() => true),
     });
-    return { connection: opened, remove };
+    return { connection: opened, ...(command.length === 0 && { socket }), remove };
   } catch (error) {
     await remove();
     world.signal.throwIfAborted();

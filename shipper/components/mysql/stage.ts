@@ -60,7 +60,8 @@ export async function stageMysql(
       await scratch.remove();
       throw error;
     }
-    return { ...staged, connection: scratch.connection, remove: scratch.remove };
+    const { connection, socket, remove } = scratch;
+    return { ...staged, connection, remove, ...(socket !== undefined && { offers: { mysql: { socket } } }) };
   }
   const connection = await openConnection(config, world);
   try {

@@ -3,6 +3,7 @@ import type { ComponentName } from "../../../core/keys.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { pathText } from "../byte-path.ts";
 import type { Check, Component, Estimate, PlannedItem, Selection, World } from "../component.ts";
+import type { StagedHost } from "../staged-host.ts";
 import { captureTree, treeParts } from "./capture-tree.ts";
 import { checkTree } from "./check-tree.ts";
 import { gate } from "./gate.ts";
@@ -14,6 +15,8 @@ import { Vetting } from "./vet.ts";
 export interface TreeComponentOptions extends Omit<TreeSource, "paths"> {
   /** Absent: whatever a snapshot has can be restored, and nothing captured. */
   readonly paths?: readonly string[] | undefined;
+  /** What others may use of trees that stand below a root: the paths as they were on the host. */
+  readonly offers: (root: string, paths: readonly string[]) => StagedHost;
   /** What the services say of the staged files. */
   readonly judge: (staged: StagedTree, world: World, snapshot: SnapshotReader) => Promise<readonly Check[]>;
 }
@@ -32,7 +35,16 @@ export function treeComponent(name: ComponentName, options: TreeComponentOptions
     plan: planTree,
     async stage(snapshot, place, selection, world) {
       const judge = (staged: StagedTree, inner: World) => options.judge(staged, inner, snapshot);
-      return { ...(await stageTree(snapshot, place, selection, world, { ...options, judge })), snapshot };
+      const staged = await stageTree(snapshot, place, selection, world, { ...options, judge });
+      if (place.kind !== "scratch") return { ...staged, snapshot };
+      return {
+        ...staged,
+        snapshot,
+        offers: options.offers(
+          place.path,
+          staged.facts.roots.map((path) => `/${pathText(path)}`),
+        ),
+      };
     },
     examine: examineTree,
     async check(staged, world) {
