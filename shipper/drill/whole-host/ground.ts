@@ -1,0 +1,103 @@
+/** What the private servers stand on: the shelter, who may be what in it, and what of the live host they may not reach. */
+import { MailarkError } from "../../../core/errors.ts";
+import { writeWhole } from "../../../core/ports/files.ts";
+import type { World } from "../../components/component.ts";
+import { openShelter, type ServerPlan, type Shelter } from "../../components/shelter.ts";
+import type { StagedHost } from "../../components/staged-host.ts";
+import { readText } from "../../state-files.ts";
+import { type Isolation, isolate } from "./isolation.ts";
+
+export interface Account {
+  readonly name: string;
+  readonly group: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface Ground {
+  readonly shelter: Shelter;
+  readonly world: World;
+  readonly isolation: Isolation;
+  readonly isRoot: boolean;
+  /** As those of the shelter, isolated; errors name the program. */
+  run(words: readonly [string, ...string[]]): Promise<Buffer>;
+  serve(plan: ServerPlan): Promise<{ end(): Promise<void> }>;
+  /** The account of that name where root runs this, or else `nobody`; whoever is not root has only himself. */
+  accountOf(name: string): Account;
+  /** Whether an absolute path, in latin1, is where mail was staged. */
+  isStagedMail(path: string): boolean;
+  /** Writes a file (latin1) that its owner alone can read, unless the mode says otherwise; it looks a minute old. */
+  write(path: string, text: string, mode?: number): void;
+}
+
+export async function prepareGround(
+  staged: StagedHost,
+  path: string,
+  hidden: readonly string[],
+  world: World,
+): Promise<Ground> {
+  const { files } = world;
+  const shelter = await openShelter({ path, accounts: [] }, world);
+  try {
+    files.chmodSync(path, 0o711);
+    const isRoot = process.getuid?.() === 0;
+    const isolation = await isolate(shelter, hidden, world);
+    return {
+      shelter,
+      world,
+      isolation,
+      isRoot,
+      run: (words) => naming(words[0], () => shelter.run(isolation.command(words))),
+      serve: (plan) => naming(plan.words[0], () => shelter.serve({ ...plan, words: isolation.command(plan.words) })),
+      accountOf: accounts(world, isRoot),
+      isStagedMail: (at) => staged.mail !== undefined && `${at}/`.startsWith(`${staged.mail.root}/`),
+      write(at, text, mode = 0o600) {
+        const descriptor = files.openSync(at, "wx", mode);
+        try {
+          writeWhole(files, descriptor, Buffer.from(text, "latin1"));
+        } finally {
+          files.closeSync(descriptor);
+        }
+        files.chmodSync(at, mode);
+        // Postfix waits for seconds on a file that was written a moment ago.
+        const before = world.clock.now() / 1000 - 60;
+        files.utimesSync(at, before, before);
+      },
+    };
+  } catch (error) {
+    await shelter.remove();
+    throw error;
+  }
+}
+
+/** Not the one that isolates it. */
+async function naming<T>(program: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof MailarkError) || program === "unshare") throw error;
+    const named = (text: string) => text.replace(/\bunshare\b/g, program);
+    throw new MailarkError(error.code, named(error.message), {
+      ...(error.detail !== undefined && { detail: error.detail }),
+      ...(error.hint !== undefined && { hint: named(error.hint) }),
+      cause: error,
+    });
+  }
+}
+
+function accounts({ files }: World, isRoot: boolean): Ground["accountOf"] {
+  const table = (path: string) => (readText(files, path) ?? "").split("\n").map((line) => line.split(":"));
+  const users = table("/etc/passwd");
+  const groups = table("/etc/group");
+  const account = ([name = "nobody", , uid, gid]: readonly string[]): Account => ({
+    name,
+    group: groups.find(([, , id]) => id === gid)?.[0] ?? gid ?? "nogroup",
+    uid: Number(uid ?? 65534),
+    gid: Number(gid ?? 65534),
+  });
+  const own = String(process.getuid?.());
+  return (wanted) => {
+    if (!isRoot) return account(users.find(([, , uid]) => uid === own) ?? [own, "", own, String(process.getgid?.())]);
+    return account(users.find(([name]) => name === wanted) ?? users.find(([name]) => name === "nobody") ?? []);
+  };
+}

@@ -1,0 +1,144 @@
+/** Prepares what the private servers run on: the shelter, the copy of the configuration, and the way to the scratch databases. */
+import { posix } from "node:path";
+import type { World } from "../../components/component.ts";
+import { openConnection } from "../../components/mysql/connection.ts";
+import { withSession } from "../../components/mysql/session.ts";
+import { quoteText } from "../../components/mysql/sql-text.ts";
+import type { StagedHost } from "../../components/staged-host.ts";
+import { readText } from "../../state-files.ts";
+import { copyConfiguration, findStaged } from "./configuration-copy.ts";
+import { openRelay } from "./database-relay.ts";
+import { type DatabaseKind, type DatabaseLogin, turnDatabases } from "./database-settings.ts";
+import { type Ground, prepareGround } from "./ground.ts";
+import { parseMain } from "./postfix-settings.ts";
+import { usesMilter } from "./private-postfix.ts";
+
+export interface Stage {
+  readonly ground: Ground;
+  readonly mail: NonNullable<StagedHost["mail"]>;
+  /** The copies of the servers' configuration files, in latin1; `undefined`: there is none. */
+  readonly config: Readonly<Record<"dovecot" | "postfix" | "opendkim", string | undefined>>;
+  readonly usesMilter: boolean;
+  /** The databases that the configuration asks, and those of them that were not staged. */
+  readonly databases: readonly string[];
+  readonly unstaged: readonly string[];
+  /** A text (latin1) of the host, in which captured paths stand for what was staged. */
+  translate(text: string): string;
+  opendkimComplaints(): Promise<string>;
+  /** Leaves nothing of it. */
+  remove(): Promise<void>;
+}
+
+const kinds = { mysql: "MySQL", pgsql: "PostgreSQL" } as const;
+
+export async function setStage(staged: StagedHost, path: string, world: World): Promise<Stage> {
+  const { files } = world;
+  const found = {
+    dovecot: findStaged(staged, "dovecot.conf", files)[0],
+    postfix: findStaged(staged, "main.cf", files)[0],
+    opendkim: findStaged(staged, "opendkim.conf", files)[0],
+  };
+  const root = staged.configs?.root ?? "";
+  const mainText = found.postfix === undefined ? "" : (readText(files, `${root}${found.postfix}`) ?? "");
+  const ground = await prepareGround(staged, path, hiddenFrom(staged, mainText), world);
+  const relays: { close(): void }[] = [];
+  const remove = async () => {
+    for (const relay of relays) relay.close();
+    await ground.shelter.remove();
+  };
+  try {
+    const places = { mysql: `${path}/m`, pgsql: path };
+    if (staged.mysql) relays.push(await openRelay(places.mysql, staged.mysql.socket, files));
+    if (staged.postgres) {
+      const { socketDirectory, port } = staged.postgres;
+      relays.push(await openRelay(`${path}/.s.PGSQL.5432`, `${socketDirectory}/.s.PGSQL.${port}`, files));
+    }
+    const logins: DatabaseLogin[] = [];
+    const rewrite = (text: string) => turnDatabases(text, places, (login) => logins.push(login));
+    const copy = copyConfiguration(staged, `${path}/c`, rewrite, files);
+    const place = (live: string | undefined) => {
+      if (live === undefined) return undefined;
+      // Files beside it that it names without their path are copied with it.
+      copy.place(posix.dirname(live));
+      return copy.place(live);
+    };
+    const config = { dovecot: place(found.dovecot), postfix: place(found.postfix), opendkim: place(found.opendkim) };
+    if (ground.isRoot) {
+      if (found.postfix !== undefined) copy.give(posix.dirname(found.postfix), ground.accountOf("postfix"));
+      if (found.opendkim !== undefined) giveKeys(copy.give, found.opendkim, ground);
+    }
+    if (staged.mysql) await letIn(logins, staged.mysql.socket, world);
+    const asked = [...new Set(logins.map(({ kind }) => kind))];
+    const isStaged: Record<DatabaseKind, boolean> = {
+      mysql: staged.mysql !== undefined,
+      pgsql: staged.postgres !== undefined,
+    };
+    return {
+      ground,
+      mail: staged.mail!,
+      config,
+      usesMilter: usesMilter(mainText),
+      databases: asked.map((kind) => `${kinds[kind]} database`),
+      unstaged: asked.filter((kind) => !isStaged[kind]).map((kind) => kinds[kind]),
+      translate: copy.translate,
+      opendkimComplaints: async () =>
+        (await ground.shelter.run(["sh", "-c", '[ ! -f "$1" ] || tail -c 500 "$1"', "sh", `${path}/opendkim.log`]))
+          .toString("utf8")
+          .trim(),
+      remove,
+    };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** What the live servers have, and a private one has no business with. */
+function hiddenFrom({ mail, configs, mysql, postgres }: StagedHost, main: string): string[] {
+  const staged = [mail?.root, configs?.root, mysql?.socket, postgres?.socketDirectory].filter(
+    (each) => each !== undefined,
+  );
+  const live = [mail?.liveRoot, parseMain(main).get("queue_directory") ?? "/var/spool/postfix", "/run/dovecot"];
+  return live
+    .filter((path): path is string => path?.startsWith("/") === true && !path.includes("$"))
+    .map((path) => Buffer.from(path, "latin1").toString("utf8").replace(/\/+$/, ""))
+    .filter((path) => path !== "" && !staged.some((each) => `${each}/`.startsWith(`${path}/`)));
+}
+
+function giveKeys(
+  give: (path: string, owner: { uid: number; gid: number }) => void,
+  config: string,
+  ground: Ground,
+): void {
+  const owner = ground.accountOf("opendkim");
+  // `/etc/opendkim.conf` has its tables in `/etc/opendkim`, as a rule.
+  for (const path of new Set([config, posix.dirname(config), config.replace(/\.conf$/, "")])) {
+    if (path.lastIndexOf("/") > 0) give(path, owner);
+  }
+}
+
+/**
+ * A scratch server is reached by its socket, which MySQL calls localhost; an account that was made for the address of the host, 127.0.0.1 as a rule, would
+ * not be let in. It is renamed, with its password and its rights.
+ */
+async function letIn(logins: readonly DatabaseLogin[], socket: string, world: World): Promise<void> {
+  const users = new Set(logins.filter(({ kind, host }) => kind === "mysql" && isAddress(host)).map(({ user }) => user));
+  if (users.size === 0) return;
+  const options = { socket, user: "root", command: [], stallSeconds: 60, noOptionFiles: true };
+  const connection = await openConnection(options, world);
+  try {
+    await withSession(connection, world, async (session) => {
+      for (const user of users) {
+        const rows = await session.query(`SELECT Host FROM mysql.user WHERE User = ${quoteText(user)}`);
+        const hosts = rows.map(([host = ""]) => host);
+        const own = hosts.find((host) => ["127.0.0.1", "::1", "127.%"].includes(host));
+        if (own === undefined || hosts.some((host) => host === "localhost" || host === "%")) continue;
+        await session.query(`RENAME USER ${quoteText(user)}@${quoteText(own)} TO ${quoteText(user)}@'localhost'`);
+      }
+    });
+  } finally {
+    connection.close();
+  }
+}
+
+const isAddress = (host: string) => host !== "" && !host.startsWith("/") && !host.startsWith("unix:");
