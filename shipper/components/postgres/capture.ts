@@ -1,8 +1,8 @@
 /**
  * Captures a server: of every database a view that stands still, what that view holds, and the archive that pg_dump makes of the same view.
  *
- * PostgreSQL has no view of several databases: theirs are opened one right after the other, before the first dump begins. Anything that
- * fails ends all of it, so that no manifest is ever written for a dump that is not whole.
+ * PostgreSQL has no view of several databases: each has its own, and the moment of it. Anything that fails ends all of it, so that no manifest is
+ * ever written for a dump that is not whole.
  */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { Manifest } from "../../../core/manifest.ts";
@@ -17,12 +17,9 @@ import { listExtensions, listRoles, takeInventory } from "./inventory.ts";
 import { askServer, listDatabases, textOf, wantedDatabases } from "./server.ts";
 import { sqlStateOf, withSession } from "./session.ts";
 import { listSequences, measureLargeObjects, measureTable, storing } from "./tables.ts";
-import { openView, type View } from "./view.ts";
+import { holdTables, openView, type View } from "./view.ts";
 
 type Warning = Manifest["warnings"][number];
-
-/** So many views are open at once: each takes a connection of the server. */
-const viewsAtOnce = 20;
 
 /**
  * @param measured whether rows and digests are taken; without them there is nothing to check a restore against.
@@ -57,9 +54,7 @@ async function captureFrom(
   }));
   const databases = await wantedDatabases(connection, present, wanted, context);
   const closed = wanted === "all" ? present.filter(({ open }) => !open).length : 0;
-  const views: View[] = [];
   try {
-    for (const database of databases.slice(0, viewsAtOnce)) views.push(await openView(connection, database, context));
     const globals = await captureGlobals(connection, context);
     refuseUnlessAllRoles(globals.sql, roles);
     await context.writer.part("globals", streamOf(globals.sql), await context.keys.host());
@@ -68,19 +63,17 @@ async function captureFrom(
     const seen: View[] = [];
     let dumpBytes = 0;
     for (const [index, database] of databases.entries()) {
-      const view = views[index] ?? (await openView(connection, database, context));
-      if (views[index] === undefined) views.push(view);
-      seen.push(view);
       context.progress(`dumping ${database.name}`);
       const part = `database-${String(index + 1).padStart(4, "0")}`;
-      const inOrder = await describeFirst(view);
-      const [bytes, content] = await together(failed, [
-        writeArchive(part, view, connection, context),
-        measured ? measure(view) : Promise.resolve({ tables: [], inventory: [], extensions: [] }),
-      ]);
-      dumpBytes += bytes;
-      described.push({ ...identityOf(view, part), ...inOrder, ...content });
-      await view.session.close();
+      const view = await openView(connection, database, context);
+      try {
+        const [bytes, content] = await captureView(part, view, connection, context, failed, measured);
+        dumpBytes += bytes;
+        described.push({ ...identityOf(view, part), ...content });
+        seen.push(view);
+      } finally {
+        await view.session.close();
+      }
     }
     const facts: Facts = { bootstrap: server.bootstrap, databases: described, roles };
     await context.writer.part("facts", streamOf(JSON.stringify(facts)), await context.keys.host(), "index");
@@ -92,6 +85,10 @@ async function captureFrom(
       ...warn("DATABASE_CLOSED", closed),
       ...warn("FOREIGN_TABLES", relations.filter(({ kind }) => kind === "f").length),
       ...warn("PASSWORDS_UNREADABLE", globals.passwords ? 0 : 1),
+      ...warn(
+        "TABLES_NOT_MEASURED",
+        measured ? sum(({ tables }) => tables.filter(({ rows }) => rows === undefined).length) : 0,
+      ),
       ...warn("REFRESHED_ON_RESTORE", relations.filter(({ kind, populated }) => kind === "m" && populated).length),
     ];
     return {
@@ -105,7 +102,7 @@ async function captureFrom(
       facts: {
         databases: databases.length,
         tables: relations.filter(({ kind }) => kind === "r").length,
-        rows: sum(({ tables }) => tables.reduce((total, { rows }) => total + rows, 0)),
+        rows: sum(({ tables }) => tables.reduce((total, { rows }) => total + (rows ?? 0), 0)),
         sequences: sum(({ sequences }) => sequences.length),
         views: kindsOf("views"),
         functions: kindsOf("functions"),
@@ -121,26 +118,56 @@ async function captureFrom(
     outer.signal.throwIfAborted();
     failed.abort(error);
     throw retryable(error);
-  } finally {
-    await Promise.all(views.map(({ session }) => session.close()));
   }
 }
 
 const warn = (code: string, count: number): Warning[] => (count > 0 ? [{ code, count }] : []);
 
-/** Sequences before the dump reads them: they only go on. */
-async function describeFirst({ session }: View): Promise<Pick<DatabaseFacts, "sequences">> {
-  return { sequences: await listSequences(session) };
+/** The archive, and what the same view holds. */
+async function captureView(
+  part: string,
+  view: View,
+  connection: Connection,
+  context: CaptureContext,
+  failed: AbortController,
+  measured: boolean,
+) {
+  // Before the dump reads them: sequences only go on.
+  const sequences = await listSequences(view.session);
+  const walker = new ArchiveWalker(textOf(view.database));
+  // Its first bytes come when it has all its locks.
+  const archive = await begun(wholeArchive(dumpArchive(view, connection, context), walker));
+  const [bytes, content] = await together(failed, [
+    writeArchive(part, archive, walker, view, context),
+    measured ? measure(view) : Promise.resolve({ tables: [], inventory: [], extensions: [] }),
+  ]);
+  return [bytes, { sequences, ...content }] as const;
+}
+
+/** The stream again, once its first bytes are there. */
+async function begun(stream: AsyncGenerator<Buffer>): Promise<AsyncGenerator<Buffer>> {
+  const first = await stream.next();
+  return (async function* () {
+    try {
+      if (!first.done) yield first.value;
+      yield* stream;
+    } finally {
+      await stream.return(undefined);
+    }
+  })();
 }
 
 /** What the view holds. */
-async function measure({ session, tables }: View) {
+async function measure(view: View) {
+  const { session, tables } = view;
+  const held = await holdTables(view);
   const measured: TableFacts[] = [];
   for (const table of tables) {
     const refreshed = table.kind === "m" && table.populated;
     if (table.kind !== "r" && !refreshed) continue;
     const { schema, name } = table;
-    measured.push({ schema, name, kind: refreshed ? "refreshed" : "table", ...(await measureTable(session, table)) });
+    const content = held.has(table) ? await measureTable(session, table) : undefined;
+    measured.push({ schema, name, kind: refreshed ? "refreshed" : "table", ...content });
   }
   return {
     tables: measured,
@@ -155,28 +182,31 @@ function identityOf({ database, cutAt, lsn }: View, part: string) {
   return { name, part, owner, encoding, cutAt: new Date(cutAt).toISOString(), ...(lsn !== undefined && { lsn }) };
 }
 
-/** The part `database-NNNN`; returns its bytes. */
-async function writeArchive(
-  part: string,
-  view: View,
-  connection: Connection,
-  context: CaptureContext,
-): Promise<number> {
-  const { name } = view.database;
-  const text = textOf(view.database);
+function dumpArchive({ database, snapshot }: View, connection: Connection, context: CaptureContext) {
   const args = [
     "--format=custom",
     "--compress=0",
     "--blobs",
     "--no-password",
-    `--encoding=${text === "latin1" ? "SQL_ASCII" : "UTF8"}`,
-    `--snapshot=${view.snapshot}`,
-    `--lock-wait-timeout=${Math.ceil(connection.stallSeconds * 1000)}`,
-    connection.to(name),
+    `--encoding=${textOf(database) === "latin1" ? "SQL_ASCII" : "UTF8"}`,
+    `--snapshot=${snapshot}`,
+    // Before it counts as stalled: then it is known why.
+    `--lock-wait-timeout=${Math.ceil(connection.stallSeconds * 800)}`,
+    connection.to(database.name),
   ];
-  const walker = new ArchiveWalker(text);
-  const stream = wholeArchive(dumpOutput("pg_dump", args, connection, context), walker);
-  const { bytes } = await context.writer.part(part, stream, await context.keys.host());
+  return dumpOutput("pg_dump", args, connection, context);
+}
+
+/** The part `database-NNNN`; returns its bytes. */
+async function writeArchive(
+  part: string,
+  archive: AsyncIterable<Buffer>,
+  walker: ArchiveWalker,
+  view: View,
+  context: CaptureContext,
+): Promise<number> {
+  const { name } = view.database;
+  const { bytes } = await context.writer.part(part, archive, await context.keys.host());
   const dumped = new Set(
     walker.head?.entries.flatMap(({ kind, schema, name }) =>
       kind === "TABLE DATA" ? [JSON.stringify([schema, name])] : [],
@@ -224,25 +254,38 @@ async function together<T extends readonly unknown[]>(
 /** A table that is gone, a lock that is held, or a server that goes down: another attempt may do. */
 function retryable(error: unknown): MailarkError {
   const known = asMailarkError(error);
-  const state = sqlStateOf(known) ?? "";
-  const words: Readonly<Record<string, readonly [message: string, hint: string]>> = {
-    "42P01": ["a table was changed during the dump", "run the backup again, apart from changes of the schema"],
-    "55P03": ["a table is locked", "look for a lock that is held (pg_locks), or run the backup at another time"],
-    "57P01": ["the server was shut down during the dump", "run the backup again once it is up"],
-    "42501": [
-      "the role may not read all of the database",
-      "let the backup run as a superuser, or as a role with pg_read_all_data and BYPASSRLS",
-    ],
-  };
-  const [message, hint] = words[state] ?? [];
-  if (known.code !== "PROGRAM_FAILED" || message === undefined || hint === undefined) return known;
-  return new MailarkError("DUMP_FAILED", message, {
-    hint,
-    retryable: state !== "42501",
-    cause: known,
-    ...(known.detail !== undefined && { detail: known.detail }),
-  });
+  if (known.code !== "PROGRAM_FAILED") return known;
+  const detail = known.detail ?? "";
+  const gone = /server closed the connection|connection to server was lost/.test(detail);
+  const found = failures.find(({ states }: { states: readonly string[] }) =>
+    states.includes(gone ? "57P01" : (sqlStateOf(known) ?? "")),
+  );
+  if (found === undefined) return known;
+  const { message, hint, passes } = found;
+  return new MailarkError("DUMP_FAILED", message, { hint, detail, retryable: passes, cause: known });
 }
+
+/** By SQLSTATE; `passes`: another attempt may do. */
+const failures = [
+  {
+    states: ["42P01", "3F000"],
+    message: "a table was changed during the dump",
+    hint: "run the backup again, apart from changes of the schema",
+    passes: true,
+  },
+  {
+    states: ["57P01", "57P02", "57P03", "25P03"],
+    message: "the server ended the session during the dump",
+    hint: "run the backup again once the server is up",
+    passes: true,
+  },
+  {
+    states: ["42501"],
+    message: "the role may not read all of the database",
+    hint: "let the backup run as a superuser, or as a role with pg_read_all_data and BYPASSRLS",
+    passes: false,
+  },
+] as const satisfies readonly { states: readonly string[]; message: string; hint: string; passes: boolean }[];
 
 async function* streamOf(text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);

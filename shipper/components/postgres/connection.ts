@@ -5,6 +5,7 @@
 import { MailarkError } from "../../../core/errors.ts";
 import { outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { leashed, reach } from "../elsewhere.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type PrivateFile, readPassword, writePassfile } from "./password-file.ts";
 import { connectionString, sessionOptions } from "./sql-text.ts";
@@ -22,6 +23,8 @@ export interface Connection {
   readonly maintenanceDatabase: string;
   /** The command line that runs a program there. It names no secret. */
   command(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** The same for a program that reads no input: it is ended by the end of that, where it runs elsewhere. */
+  leashed(program: string, args: readonly string[]): readonly [string, ...string[]];
   /** libpq's words for a database of the server, in a session that no setting of a role or database disturbs. */
   words(database: string): string;
   /** The argument that leads a program there. */
@@ -62,10 +65,11 @@ const undisturbed = {
 };
 
 /**
- * @throws MailarkError `PROGRAM_MISSING` when there is no psql, `CONFIG_INVALID` when the password can not be read.
+ * @throws MailarkError `PROGRAM_MISSING` when there is no psql, `CONFIG_INVALID` when the password can not be read; what {@link reach} throws.
  */
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
   const { files, processes, signal } = world;
+  await reach(options.command, world);
   const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
   const secret: PrivateFile | undefined = password === undefined ? undefined : writePassfile(files, password);
   const settings = {
@@ -78,13 +82,15 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     application_name: "mailark",
     options: sessionOptions(undisturbed),
   };
-  const prefix = options.command.length > 0 ? options.command : withoutForeignVariables();
+  const here = options.command.length === 0 ? withoutForeignVariables() : [];
+  const words = (program: string, args: readonly string[]) => [
+    ...here,
+    options.programs === undefined ? program : `${options.programs}/${program}`,
+    ...args,
+  ];
   const command = (program: string, args: readonly string[]) =>
-    [...prefix, options.programs === undefined ? program : `${options.programs}/${program}`, ...args] as [
-      string,
-      ...string[],
-    ];
-  const words = (dbname: string) => connectionString({ ...settings, dbname });
+    [...options.command, ...words(program, args)] as [string, ...string[]];
+  const wordsFor = (dbname: string) => connectionString({ ...settings, dbname });
   const find = async (name: string): Promise<Program> => {
     try {
       const said = await outputOf(processes, command(name, ["--version"]), { signal });
@@ -92,7 +98,10 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     } catch (cause) {
       signal.throwIfAborted();
       throw new MailarkError("PROGRAM_MISSING", `there is no ${name}`, {
-        hint: "install the client programs of the database: postgresql-client",
+        hint:
+          options.command.length === 0
+            ? "install the client programs of the database: postgresql-client"
+            : "name a container that has the client programs: that of the database server, as a rule",
         cause,
       });
     }
@@ -107,8 +116,9 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     stallSeconds: options.stallSeconds,
     maintenanceDatabase: options.maintenanceDatabase,
     command,
-    words,
-    to: (database) => `--dbname=${words(database)}`,
+    leashed: (program, args) => leashed(options.command, words(program, args)),
+    words: wordsFor,
+    to: (database) => `--dbname=${wordsFor(database)}`,
     find,
     scrub: (text) => (password ? text.replaceAll(password, "…") : text),
     close: () => secret?.remove(),

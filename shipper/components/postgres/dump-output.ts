@@ -17,8 +17,7 @@ export async function* dumpOutput(
   connection: Connection,
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): AsyncGenerator<Buffer> {
-  const running = await processes.start(connection.command(program, args), { signal });
-  running.stdin.end();
+  const running = await processes.start(connection.leashed(program, args), { signal });
   const watch = watchForStalls(clock, connection.stallSeconds);
   const stalled = watch.stalled.then((): never => {
     const reason = stall(program, running, connection);
@@ -42,6 +41,7 @@ export async function* dumpOutput(
     throw asMailarkError(error);
   } finally {
     watch.end();
+    running.stdin.end();
     running.kill("SIGKILL");
   }
 }

@@ -10,8 +10,8 @@ const tableFacts = z.object({
   name: z.string(),
   /** `refreshed`: a materialized view, which a restore computes anew; its rows may be other ones. */
   kind: z.enum(["table", "refreshed"]),
-  rows: count,
-  /** Absent where the facts were not measured. */
+  /** Both absent where the table could not be kept from being changed while it was dumped. */
+  rows: count.optional(),
   digest: z.string().optional(),
 });
 

@@ -24,7 +24,7 @@ export function selectDatabases({ databases }: Facts, selection: Selection): Dat
 export async function planPostgres(snapshot: SnapshotReader, selection: Selection): Promise<PlannedItem[]> {
   const facts = await readFacts(snapshot);
   const items = selectDatabases(facts, selection).map(({ name, part, tables }) => {
-    const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+    const rows = tables.reduce((sum, table) => sum + (table.rows ?? 0), 0);
     return { what: `${name}: ${rows} rows in ${tables.length} tables`, bytes: snapshot.part(part).bytes };
   });
   return [...items, { what: `${facts.roles.length} roles`, bytes: snapshot.part("globals").bytes }];

@@ -65,7 +65,9 @@ export async function wantedDatabases(
     for (const database of present.filter(({ name, open }) => open && ownDatabases.includes(name))) {
       if (await withSession(connection, world, isChanged, database.name)) own.push(database);
     }
-    const all = present.filter((database) => own.includes(database) || !ownDatabases.includes(database.name));
+    const all = present.filter(
+      (database) => database.open && (own.includes(database) || !ownDatabases.includes(database.name)),
+    );
     if (all.length > 0) return all;
     throw new MailarkError("CAPTURE_FAILED", "the server shows no database to capture", {
       hint: "check that this is the right server",

@@ -64,7 +64,7 @@ export async function stagePostgres(
     }
   }
   if (place.kind === "scratch") {
-    const programs = await findServer(capturedFrom, world);
+    const programs = await findServer(capturedFrom, config.command, world);
     if (programs !== undefined) {
       world.progress("starting a scratch database server");
       const scratch = await startScratchServer(place.path, programs, facts.bootstrap, world);
@@ -81,7 +81,9 @@ export async function stagePostgres(
       return {
         ...staged,
         connection: scratch.connection,
-        offers: { postgres: { socketDirectory: place.path, port: 5432 } },
+        ...(scratch.socketDirectory !== undefined && {
+          offers: { postgres: { socketDirectory: scratch.socketDirectory, port: 5432 } },
+        }),
         remove: scratch.remove,
       };
     }

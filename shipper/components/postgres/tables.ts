@@ -1,5 +1,5 @@
 /** Tables, sequences and large objects of a database, and what tells their content. */
-import type { SequenceFacts, TableFacts } from "./facts.ts";
+import type { SequenceFacts } from "./facts.ts";
 import type { Session } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
 
@@ -36,7 +36,7 @@ export const storing = (tables: readonly Table[]): Table[] => tables.filter(({ k
 export async function measureTable(
   session: Session,
   { schema, name }: Pick<Table, "schema" | "name">,
-): Promise<Pick<TableFacts, "rows" | "digest">> {
+): Promise<{ rows: number; digest: string }> {
   // A column may have any name; `.*` is the row all the same.
   const [row] = await session.query<{ rows: number; digest: string }>(
     `SELECT count(*) AS rows, coalesce(sum(hashtextextended((mailark_row.*)::text, 0)::numeric), 0)::text AS digest

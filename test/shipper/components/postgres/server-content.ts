@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SandboxHost } from "../../../../sandbox/host/host.ts";
@@ -10,6 +10,18 @@ import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/pro
 export function configOf({ postgres }: SandboxHost, more: Partial<PostgresConfig> = {}): PostgresConfig {
   const { socketDirectory, user, passwordFile } = postgres;
   return postgresConfigSchema.parse({ socketDirectory, user, passfile: passwordFile, ...more });
+}
+
+/** The name of the database that is full of traps. */
+export const trapped = `Trap – 'one' "✓" \\ %x`;
+
+/** Fills a server with all that is hard to bring back. */
+export async function layTraps({ postgres }: SandboxHost): Promise<void> {
+  const text = readFileSync(new URL("traps.sql", import.meta.url), "utf8");
+  for (const section of `-- section postgres\n${text}`.split(/^-- section /m).slice(1)) {
+    const end = section.indexOf("\n");
+    await postgres.sql(section.slice(end), section.slice(0, end));
+  }
 }
 
 /** What psql prints for SQL on a server: one line a row. */
