@@ -6,6 +6,7 @@ import type { Guard } from "./guard.ts";
 import { judgementGuards } from "./judgement.ts";
 import { mailGuards } from "./mail.ts";
 import { programGuards } from "./program.ts";
+import { redisGuards } from "./redis.ts";
 import { storeGuards } from "./store.ts";
 
 /** Every guard of the product that a test answers for. */
@@ -17,5 +18,6 @@ export const guards: readonly Guard[] = [
   ...captureGuards,
   ...mailGuards,
   ...databaseGuards,
+  ...redisGuards,
   ...programGuards,
 ];

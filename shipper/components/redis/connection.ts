@@ -7,6 +7,7 @@ import type { Files } from "../../../core/ports/files.ts";
 import { feed, outputOf } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
+import { reach } from "../elsewhere.ts";
 import type { RedisConfig } from "./config.ts";
 
 export interface Connection {
@@ -41,8 +42,9 @@ export interface ConnectionOptions
   readonly wrap: (words: readonly string[]) => [string, ...string[]];
 }
 
-/** The connection that a configuration names. */
-export function connectionOf(config: RedisConfig, world: World): Promise<Connection> {
+/** The connection that a configuration names. Throws as {@link openConnection} and {@link reach} do. */
+export async function connectionOf(config: RedisConfig, world: World): Promise<Connection> {
+  await reach(config.command, world);
   return openConnection({ ...config, wrap: (words) => [...config.command, ...words] as [string, ...string[]] }, world);
 }
 

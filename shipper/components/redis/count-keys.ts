@@ -19,7 +19,7 @@ export interface CountedKeys {
 const script = `
 local cursor, prefix, longest = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local sizes = { list = 'LLEN', set = 'SCARD', zset = 'ZCARD', hash = 'HLEN', stream = 'XLEN' }
-local page = redis.call('SCAN', cursor, 'COUNT', 500)
+local page = redis.call('SCAN', cursor, 'COUNT', 5000)
 local sum, held, lines = 0, 0, {}
 local counts = {}
 for _, key in ipairs(page[2]) do

@@ -68,6 +68,7 @@ export async function* verified(
     if (end === undefined) break;
     const before = rest.subarray(0, -checksumBytes);
     const stored = rest.subarray(-checksumBytes);
+    // The checksum of a file with its own at the end is 0: without this mark, zeros after it would pass.
     if ((before.at(-1) ?? last) !== 0xff) continue;
     const checked = stored.some((byte) => byte !== 0);
     if (checked ? !crc.copy().update(before).digest().equals(stored) : !understood) continue;

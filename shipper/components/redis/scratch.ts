@@ -2,6 +2,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { scratchPathAt } from "../elsewhere.ts";
 import { openShelter, type Shelter } from "../shelter.ts";
 import type { RedisConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -18,9 +19,10 @@ export async function startScratch(
   config: RedisConfig,
   snapshot: SnapshotReader,
   facts: Facts,
-  path: string,
+  wanted: string,
   world: World,
 ): Promise<Omit<StagedRedis, "place" | "facts">> {
+  const path = scratchPathAt(config.command, wanted);
   const socket = `${path}/s`;
   if (Buffer.byteLength(socket) > 100) {
     throw new MailarkError("ARGUMENT_INVALID", "the scratch path is too long for a socket", {

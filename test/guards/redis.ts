@@ -1,0 +1,119 @@
+import type { Guard } from "./guard.ts";
+
+const broken = "test/shipper/components/redis/broken-transfer.test.ts";
+const rdb = "test/shipper/components/redis/rdb.test.ts";
+const stage = "test/shipper/components/redis/stage.test.ts";
+
+const at = (name: string) => `shipper/components/redis/${name}`;
+
+/** Redis: no file that is not whole becomes a snapshot, no restore touches what is there, and no queue runs by itself. */
+export const redisGuards: readonly Guard[] = [
+  {
+    guard: "a transfer is judged by its program's exit status",
+    file: at("rdb-stream.ts"),
+    find: "if (exit.code === 0) return;",
+    replace: "if (exit) return;",
+    test: { file: broken, name: "fails at its end, after all its output, gives no snapshot" },
+  },
+  {
+    guard: "a file has the checksum that it ends with",
+    file: at("rdb-stream.ts"),
+    find: "checked ? !crc.copy().update(before).digest().equals(stored) : !understood",
+    replace: "!checked && !understood",
+    test: { file: broken, name: "changes a single byte gives no snapshot" },
+  },
+  {
+    guard: "a file has its end mark before the checksum",
+    file: at("rdb-stream.ts"),
+    find: "if ((before.at(-1) ?? last) !== 0xff) continue;",
+    replace: "if (last < 0) continue;",
+    test: { file: rdb, name: "is refused wherever it is cut off, with any other byte, and with something after it" },
+  },
+  {
+    guard: "a file without a checksum ends where its structure does",
+    file: at("rdb-stream.ts"),
+    find: ".equals(stored) : !understood) continue;",
+    replace: ".equals(stored) : false) continue;",
+    test: { file: rdb, name: "without a checksum is believed only where its structure ends there" },
+  },
+  {
+    guard: "keys count only where there are as many as the server announced",
+    file: at("facts.ts"),
+    find: "return (tally?.keys ?? 0) === keys &&",
+    replace: "return keys >= 0 ||",
+    test: { file: rdb, name: "with fewer keys than the server announced is not counted" },
+  },
+  {
+    guard: "a node of a cluster is not taken for all of it",
+    file: at("capture.ts"),
+    find: "if (server.cluster) {",
+    replace: "if (server.cluster === undefined) {",
+    test: { file: broken, name: "is a node of a cluster is refused" },
+  },
+  {
+    guard: "a service that holds something is not restored into",
+    file: at("load-service.ts"),
+    find: "if (found.length > 0) {",
+    replace: "if (found.length > 100) {",
+    test: { file: stage, name: "%s is refused before anything is touched" },
+  },
+  {
+    guard: "a replica is not restored into",
+    file: at("load-service.ts"),
+    find: 'if (role === "master") return;',
+    replace: "if (role) return;",
+    test: { file: stage, name: "%s is refused before anything is touched" },
+  },
+  {
+    guard: "what was loaded is taken back when the rest can not be",
+    file: at("load-service.ts"),
+    find: "await takeBack(connection, added, world);",
+    replace: "",
+    test: { file: stage, name: "refuses a single key is empty again" },
+  },
+  {
+    guard: "an interrupted load is taken back too",
+    file: at("load-service.ts"),
+    find: "connection.until(AbortSignal.timeout(300_000))",
+    replace: "connection",
+    test: { file: stage, name: "is filled when somebody interrupts is empty again" },
+  },
+  {
+    guard: "queues and sessions come back under another name",
+    file: at("load-service.ts"),
+    find: "const hidden = isHeld(key.name);",
+    replace: "const hidden = !isHeld(key.name) && false;",
+    test: {
+      file: stage,
+      name: "has queues and sessions under another name until they are released, by the lines of the guide",
+    },
+  },
+  {
+    guard: "a server that loaded fewer keys fails the check",
+    file: at("check.ts"),
+    find: "if (loaded && (before",
+    replace: "if (!loaded && (before",
+    test: { file: stage, name: "notices a file of which the server loaded less" },
+  },
+  {
+    guard: "other values fail the check",
+    file: at("check.ts"),
+    find: "expected.digest !== undefined && expected.digest !== found.digest",
+    replace: "expected.digest !== undefined && found.digest === undefined",
+    test: { file: stage, name: "notices every loss, and passes again when it is made good" },
+  },
+  {
+    guard: "a key that is gone before its time fails the check",
+    file: at("check.ts"),
+    find: "if (present < due)",
+    replace: "if (present < 0)",
+    test: { file: stage, name: "notices every loss, and passes again when it is made good" },
+  },
+  {
+    guard: "a directory that holds something is not written into",
+    file: at("stage.ts"),
+    find: 'if (place.kind === "directory") refuseUnlessEmpty(world, place.path);',
+    replace: "if (refuseUnlessEmpty === undefined) return undefined as never;",
+    test: { file: stage, name: "has the files that a fresh server starts with" },
+  },
+];
