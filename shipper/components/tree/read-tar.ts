@@ -9,6 +9,7 @@ import { extendedRecords, numberOf, timeOf } from "./pax-records.ts";
 import { readSparseMap } from "./sparse.ts";
 
 const block = 512;
+const attribute = "SCHILY.xattr.";
 /** Of extended headers and long names: a name has 4,096 bytes at the most, an attribute 65,536. */
 const maximumHeaderBytes = 1024 * 1024;
 
@@ -47,7 +48,11 @@ async function* members(bytes: ByteReader, limit: number): AsyncGenerator<Entry>
       else once.set(header.flag === "L" ? "path" : "linkpath", text.split("\0")[0]!);
       continue;
     }
-    const records = new Map([...always, ...once]);
+    // An empty value takes an earlier one back; an empty attribute is one.
+    const given = [...new Map([...always, ...once])].filter(
+      ([key, value]) => value !== "" || key.startsWith(attribute),
+    );
+    const records = new Map(given);
     once = new Map();
     const declared = numberOf(records, "size") ?? header.size;
     const kind = kindOf(header.flag);
@@ -113,8 +118,7 @@ function memberOf(
   own: Pick<Member, "path" | "kind" | "stored" | "size" | "extents">,
 ): Member {
   const attributes = new Map<string, string>();
-  const prefix = "SCHILY.xattr.";
-  for (const [key, value] of records) if (key.startsWith(prefix)) attributes.set(key.slice(prefix.length), value);
+  for (const [key, value] of records) if (key.startsWith(attribute)) attributes.set(key.slice(attribute.length), value);
   const access = records.get("SCHILY.acl.access");
   const inherited = records.get("SCHILY.acl.default");
   return {

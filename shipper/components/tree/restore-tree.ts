@@ -1,7 +1,7 @@
 /** Brings trees back into a directory of their own. */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
-import { feed, outputOf } from "../../processes.ts";
+import { feed } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { type TreeParts, treeParts } from "./capture-tree.ts";
 import { gate } from "./gate.ts";
@@ -80,7 +80,6 @@ export async function restoreTree(
       cause: error,
     });
   }
-  await outputOf(processes, ["sync", "--file-system", root], { signal });
   return { root, facts, findings, paths, owners };
 }
 

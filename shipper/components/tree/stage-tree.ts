@@ -1,6 +1,7 @@
 /** Brings a captured tree back beside everything live and, for a service, puts it in its place once it was judged. */
 import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { outputOf } from "../../processes.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
@@ -58,6 +59,7 @@ export async function stageTree(
   world.files.mkdirSync(place.path, { recursive: true, mode: 0o700 });
   try {
     const tree = await restoreTree(snapshot, place.path, world, selection.paths === undefined ? {} : { only: wanted });
+    if (place.kind === "directory") await flush(place.path, world);
     if (!tree.owners && place.kind === "directory") {
       world.warn?.("restored files belong to the user that runs this: only root can give them to their owners");
     }
@@ -128,7 +130,14 @@ async function stageService(
 
 async function extractBeside(snapshot: SnapshotReader, { workshop, wanted }: SwitchPoint, world: World) {
   world.files.mkdirSync(bytePath(workshop), { mode: 0o700 });
-  return restoreTree(snapshot, pathText(workshop), world, { only: wanted });
+  const tree = await restoreTree(snapshot, pathText(workshop), world, { only: wanted });
+  await flush(pathText(workshop), world);
+  return tree;
+}
+
+/** Everything that was written is on the disk when this resolves. */
+async function flush(path: string, { processes, signal }: World): Promise<void> {
+  await outputOf(processes, ["sync", "--file-system", path], { signal });
 }
 
 /** The paths that a selection names, or all that were captured. */

@@ -1,3 +1,4 @@
+import { leashed } from "../elsewhere.ts";
 import { parentsOf } from "./vet.ts";
 
 /** Where files are captured from. */
@@ -32,8 +33,7 @@ export function topmost(paths: readonly string[]): string[] {
 export function createCommand({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]] {
   const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
   const parents = [...new Set(roots.flatMap(parentsOf))].sort();
-  return [
-    ...command,
+  return leashed(command, [
     ...tar,
     "--create",
     "--file=-",
@@ -53,7 +53,7 @@ export function createCommand({ paths, exclude = [], command }: TreeSource, top 
     ...parents.map((path) => `--add-file=${path}`),
     "--recursion",
     ...roots.map((path) => `--add-file=${path}`),
-  ] as unknown as [string, ...string[]];
+  ]);
 }
 
 /** In this language names pass as bytes, and remarks can be read. */

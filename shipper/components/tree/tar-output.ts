@@ -26,7 +26,6 @@ export async function* tarOutput(
   ended: (remarks: TarRemarks) => void,
 ): AsyncGenerator<Buffer> {
   const running = await processes.start(command, { signal });
-  running.stdin.end();
   const watch = watchForStalls(clock, stallSeconds);
   const stalled = watch.stalled.then((): never => {
     const reason = stall(stallSeconds, running);
@@ -50,6 +49,7 @@ export async function* tarOutput(
     throw asMailarkError(error);
   } finally {
     watch.end();
+    running.stdin.end();
     running.kill("SIGKILL");
   }
 }
