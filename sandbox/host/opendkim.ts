@@ -13,13 +13,16 @@ export interface Opendkim extends Service {
   /** Holds `opendkim.conf`, the key and signing tables, and `keys/`. */
   readonly configDirectory: string;
   readonly log: string;
-  /** The domain that it signs for, with the selector and the private key (PEM). */
+  /** The first domain that it signs for, with the selector and the private key (PEM). */
   readonly domain: "example.test";
   readonly selector: "mail";
   readonly privateKeyFile: string;
   /** The DNS record's `p=`: the public key, base64 of its DER. */
   readonly publicKey: string;
 }
+
+/** The host's own domain, and the first of its customers': one key for all. */
+const signedDomains = ["example.test", "customer-1.test", "customer-2.test", "customer-3.test"];
 
 /** Writes a key and the configuration, without starting the server. */
 export async function prepareOpendkim(place: Place): Promise<Opendkim> {
@@ -36,8 +39,10 @@ export async function prepareOpendkim(place: Place): Promise<Opendkim> {
   });
   const publicKey = createPublicKey(createPrivateKey(pair.privateKey)).export({ type: "spki", format: "der" });
   const privateKeyFile = writeFileFor(join(keys, "mail.private"), pair.privateKey, account);
-  const keyTable = `mail._domainkey.example.test example.test:mail:${privateKeyFile}\n`;
-  const signingTable = "*@example.test mail._domainkey.example.test\n";
+  const keyTable = signedDomains
+    .map((domain) => `mail._domainkey.${domain} ${domain}:mail:${privateKeyFile}\n`)
+    .join("");
+  const signingTable = signedDomains.map((domain) => `*@${domain} mail._domainkey.${domain}\n`).join("");
   const keyTablePath = writeFileFor(join(configDirectory, "key.table"), keyTable, account);
   const signingTablePath = writeFileFor(join(configDirectory, "signing.table"), signingTable, account);
   const socket = join(home, "opendkim.sock");

@@ -11,6 +11,7 @@ import { buildMailbox, type Owner } from "./build-mailbox.ts";
 import { type MailConfig, rootOf } from "./config.ts";
 import type { Index } from "./index-rows.ts";
 import { MailRoot, workshop } from "./mail-root.ts";
+import { RaiseCounters } from "./raise-counters.ts";
 import { type StoredMailbox, selectMailboxes } from "./select.ts";
 
 /** What the index promised of a staged mailbox. */
@@ -28,6 +29,9 @@ export interface StagedMailbox {
 
 /** Of so many messages, indexes stay in memory for the check: about half a kilobyte each. */
 const mostKept = 100_000;
+
+/** Of a mail root that is made: servers pass through that of a service, and those of a drill through its own; the rest is private. */
+const rootModes = { service: 0o755, scratch: 0o711, directory: 0o700 } as const;
 
 export interface StagedMail extends Staged {
   /** The mail root that it was staged below, in latin1. */
@@ -60,6 +64,7 @@ export async function stageMail(
   let kept = 0;
   const beside = `${root}/${workshop}/mailbox`;
   const owners = ownersFor(config, place, world);
+  const counters = new RaiseCounters(world);
   const takeBack = () => {
     mailRoot.takeBack();
     removeTree(files, `${root}/${workshop}`);
@@ -68,7 +73,7 @@ export async function stageMail(
   try {
     files.mkdirSync(bytePath(`${root}/${workshop}`), {
       recursive: true,
-      mode: place.kind === "service" ? 0o755 : 0o700,
+      mode: rootModes[place.kind],
     });
     for await (const mailbox of selectMailboxes(snapshot, selection, config)) {
       const failure = "error" in mailbox ? mailbox : await stageOne(mailbox);
@@ -83,6 +88,16 @@ export async function stageMail(
   } catch (error) {
     takeBack();
     throw error;
+  } finally {
+    await counters.end();
+  }
+  if (counters.failure) {
+    const { message, hint } = counters.failure;
+    const why = [message, hint].filter(Boolean).join(": ");
+    warn?.(
+      "Dovecot's counters could not be raised: do it by hand before users come back, as the restore page says",
+      why,
+    );
   }
   const narrowed = selection.mailboxes !== undefined;
   const remove = async () => {
@@ -109,6 +124,8 @@ export async function stageMail(
     try {
       mailRoot.refuseUnlessFree(path);
       await buildMailbox(beside, mailbox, snapshot, { files, signal, owner });
+      // A drill's server counts for itself.
+      if (place.kind !== "scratch") await counters.raise(beside, index, owner);
       mailRoot.put(beside, path, owner);
     } catch (thrown) {
       const failure = badMailbox(ownerId, path, thrown);
