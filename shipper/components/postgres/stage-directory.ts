@@ -114,8 +114,8 @@ Load into an empty server of that release or a newer one, as its superuser (post
     psql -X --dbname=postgres --file=globals.sql
 ${loads.join("\n")}
 
-The first complains of roles that are there already: that is well, it gives them the password and the rights that they had. Then every database is
-made with its owner, its settings and its rights. To load one beside a live one, under another name:
+The first complains of roles that are there already: that is well, it gives them the password and the rights that they had, the superuser's own
+password too. Then every database is made with its owner, its settings and its rights. To load one beside a live one, under another name:
 
     createdb --template=template0 --owner=OWNER NEWNAME
     pg_restore --exit-on-error --dbname=NEWNAME FILE.dump
