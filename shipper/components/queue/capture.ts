@@ -121,8 +121,8 @@ async function* writeUnread(
     missed.set(id, 0);
     old = true;
   }
-  // A second of grace: ids and clocks of another place may differ by some of it.
-  return old || writer.arrivals.slice(known).some((seconds) => seconds === undefined || seconds * 1000 <= begun + 1000);
+  // Arrivals are in whole seconds.
+  return old || writer.arrivals.slice(known).some((seconds) => seconds === undefined || seconds * 1000 <= begun);
 }
 
 /** Where a message can be that was in one of these queues just now. */

@@ -5,7 +5,7 @@ const path = z.string().regex(/^\//, "must be an absolute path");
 
 export const queueConfigSchema = z.strictObject({
   /** Where the queue is. Default: what `postconf -h queue_directory` says. */
-  directory: path.optional(),
+  directory: path.transform((text) => text.replace(/(?<=.)\/+$/, "")).optional(),
   /** Of an instance that is not the usual one: `postfix -c`. */
   configDirectory: path.optional(),
   /** Put before every program, to run it elsewhere: `["docker", "exec", "-i", "mail"]`. Paths are then paths of that place. */

@@ -44,9 +44,11 @@ export async function* vetted(snapshot: SnapshotReader, index: Index, target: Ta
   for await (const { member, chunks } of readTar(snapshot.readPart(part), part.bytes)) {
     const file = known.get(member.path);
     if (vetting.judge(member).problems.length > 0) throw unsafe("what no archive may hold", member.path);
-    const path = judge(member, file, target);
-    if (places.has(path)) throw unsafe("one queue id twice", member.path);
-    places.add(path);
+    const place = judge(member, file);
+    const heldAt = held(place);
+    if (places.has(heldAt)) throw unsafe("one queue id twice", member.path);
+    places.add(heldAt);
+    const path = target.hold ? heldAt : member.path;
     known.delete(member.path);
     yield headersOf({ ...plain(member), path, ...ownersOf(member, target) });
     const sha256 = createHash("sha256");
@@ -62,8 +64,7 @@ export async function* vetted(snapshot: SnapshotReader, index: Index, target: Ta
   yield endOfArchive;
 }
 
-/** Where the member goes. */
-function judge(member: Member, file: CapturedFile | undefined, { hold }: Target): string {
+function judge(member: Member, file: CapturedFile | undefined): QueuePath {
   const place = parseQueuePath(member.path);
   if (member.kind !== "file" || place === undefined) throw unsafe("what no queue holds", member.path);
   if (member.extents !== undefined || member.attributes.size > 0 || Object.keys(member.acl).length > 0) {
@@ -72,10 +73,10 @@ function judge(member: Member, file: CapturedFile | undefined, { hold }: Target)
   if (!isComplete(place.queue, member.mode)) throw unsafe("a file with a mode that Postfix does not give", member.path);
   if (file === undefined || file.size !== member.size)
     throw corrupt("a file that its index does not know", member.path);
-  return hold ? held(place) : member.path;
+  return place;
 }
 
-/** `postsuper -s` brings files to their hashed directories. */
+/** Where it goes when it is held. `postsuper -s` brings files to their hashed directories. */
 function held({ queue, id }: QueuePath): string {
   if (queue === "maildrop") return `${heldMaildrop}/${id}`;
   return (movingQueues as readonly string[]).includes(queue) ? `hold/${id}` : `${queue}/${id}`;

@@ -35,9 +35,12 @@ const form = "%y %m %s %i %T@ %C@ %p\\0";
  * @throws MailarkError `CAPTURE_FAILED` when the directory is not that of a queue, or the walk did not come to its end; otherwise as `textOf`.
  */
 export async function listSpool(config: QueueConfig, directory: string, world: World): Promise<Listing> {
-  const starts = queues.map((queue) => `${directory}/${queue}`);
-  const words = ["find", "-P", ...starts, mark, "-ignore_readdir_race", "-printf", form] as [string, ...string[]];
-  const rows = (await textOf(config, words, world)).split("\0");
+  const top = directory.replace(/[\\*?[]/g, "\\$&");
+  const others = queues.flatMap((queue) => ["-not", "-name", queue]);
+  // Of the directories at the top only the queues; a path pattern's star takes slashes, too.
+  const prune = ["-path", `${top}/*`, "-not", "-path", `${top}/*/*`, ...others, "-prune"];
+  const words = ["find", "-H", directory, mark, "-ignore_readdir_race", ...prune, "-o", "-printf", form];
+  const rows = (await textOf(config, words as [string, ...string[]], world)).split("\0");
   const [last = "", rest] = rows.splice(-2);
   if (rest !== "" || !last.endsWith(` ${mark}`)) {
     throw new MailarkError("CAPTURE_FAILED", "find ended without its last line", {
@@ -55,6 +58,7 @@ export async function listSpool(config: QueueConfig, directory: string, world: W
     if (whole === undefined)
       throw new MailarkError("CAPTURE_FAILED", "find printed what it was not asked for", { detail: row });
     const path = row.slice(whole.length + directory.length + 1);
+    if (path === "") continue;
     if (kind === "d") {
       stamps.set(path, `${inode} ${modified} ${changed}`);
       changedAt = Math.max(changedAt, Number(modified) * 1000, Number(changed) * 1000);

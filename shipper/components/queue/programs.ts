@@ -82,9 +82,13 @@ export async function versionOf(config: QueueConfig, program: string, { processe
 
 function failed(program: string, exit: Awaited<RunningProcess["exited"]>, complaint: string): MailarkError {
   const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-  const denied = /permission denied/i.test(complaint);
+  const hint = /permission denied/i.test(complaint)
+    ? "the queue is readable for root only: run mailark as root"
+    : /no such file/i.test(complaint)
+      ? "is the queue mounted, and is it where the configuration says?"
+      : undefined;
   return new MailarkError("PROGRAM_FAILED", `${program} failed with ${how}`, {
     detail: complaint,
-    ...(denied && { hint: "the queue is readable for root only: run mailark as root" }),
+    ...(hint !== undefined && { hint }),
   });
 }

@@ -43,15 +43,29 @@ export async function* readFiles(
     // 1: a file was changed, renamed or removed while it was read, which the next walk finds out.
     const accepted = ({ code }: { code?: number }) => code === 0 || code === 1;
     try {
-      yield* readTar(printed(config, words, world, { input, accepted }));
+      for await (const { member, chunks } of readTar(printed(config, words, world, { input, accepted }))) {
+        yield { member, chunks: explained(chunks) };
+      }
     } catch (error) {
-      if (!(error instanceof MailarkError) || error.code !== "OBJECT_CORRUPT") throw error;
-      throw new MailarkError("CAPTURE_FAILED", "tar did not bring its archive to its end", {
-        hint: "look for a full disk or a killed process",
-        retryable: true,
-        cause: error,
-        ...(error.detail !== undefined && { detail: error.detail }),
-      });
+      throw brokenOff(error);
     }
   }
+}
+
+async function* explained(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw brokenOff(error);
+  }
+}
+
+function brokenOff(error: unknown): unknown {
+  if (!(error instanceof MailarkError) || error.code !== "OBJECT_CORRUPT") return error;
+  return new MailarkError("CAPTURE_FAILED", "tar did not bring its archive to its end", {
+    hint: "look for a full disk or a killed process",
+    retryable: true,
+    cause: error,
+    ...(error.detail !== undefined && { detail: error.detail }),
+  });
 }

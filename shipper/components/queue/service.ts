@@ -18,22 +18,32 @@ import { askSpool, instance as instanceWords, type Spool } from "./spool.ts";
 const workshop = ".mailark-restore";
 
 /**
+ * The instance to be filled.
+ *
+ * @throws MailarkError `RESTORE_FAILED` without root, or while Postfix runs; `TARGET_NOT_EMPTY`.
+ */
+export async function emptyService(config: QueueConfig, world: World): Promise<Spool> {
+  const spool = await askSpool(config, world);
+  await refuseUnlessRoot(config, world);
+  await refuseWhileRunning(spool, config, world);
+  await refuseUnlessEmpty(spool.directory, config, world);
+  return spool;
+}
+
+/**
  * Returns the queue directory.
  *
- * @throws MailarkError `RESTORE_FAILED` without root, or while Postfix runs; `TARGET_NOT_EMPTY`; both before anything is touched.
+ * @throws MailarkError what went wrong; nothing that Postfix would deliver is left then. `RESTORE_FAILED` when Postfix was started meanwhile.
  */
 export async function fillService(
+  spool: Spool,
   config: QueueConfig,
   snapshot: SnapshotReader,
   index: Index,
   world: World,
 ): Promise<string> {
   const { processes, signal } = world;
-  const spool = await askSpool(config, world);
   const { directory } = spool;
-  await refuseUnlessRoot(config, world);
-  await refuseWhileRunning(spool, config, world);
-  await refuseUnlessEmpty(directory, config, world);
   const sh = (script: string, ...args: string[]) =>
     outputOf(processes, commandOf(config, ["sh", "-c", script, "sh", ...args]), { signal });
   const path = `${directory}/${workshop}`;

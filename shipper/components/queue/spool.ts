@@ -1,6 +1,7 @@
 /** Where the queue of a Postfix is, and who owns it: asked of Postfix itself. */
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
+import { reach } from "../elsewhere.ts";
 import type { QueueConfig } from "./config.ts";
 import { textOf } from "./programs.ts";
 
@@ -28,9 +29,10 @@ export interface Spool {
 
 /**
  * @param where words that name the instance; `-d` for what Postfix was built with, which needs no configuration.
- * @throws MailarkError `PROGRAM_MISSING` where there is no `postconf`; `PROGRAM_FAILED` when it does not say all that it was asked.
+ * @throws MailarkError `PROGRAM_MISSING` where there is no `postconf`; `PROGRAM_FAILED` when it does not say all that it was asked; as {@link reach}.
  */
 export async function askSpool(config: QueueConfig, world: World, where = instance(config)): Promise<Spool> {
+  await reach(config.command, world);
   const words = ["postconf", ...where, "-h", ...questions] as [string, ...string[]];
   const answers = (await textOf(config, words, world)).split("\n").slice(0, -1);
   if (answers.length !== questions.length || !answers.every((answer) => answer !== "")) {
@@ -56,7 +58,8 @@ export async function findSpool(
     return await askSpool(config, world);
   } catch (error) {
     world.signal.throwIfAborted();
-    if (error instanceof MailarkError && error.code !== "PROGRAM_STALLED") return { directory: config.directory };
+    const passing = ["PLACE_UNREACHABLE", "PROGRAM_STALLED"];
+    if (error instanceof MailarkError && !passing.includes(error.code)) return { directory: config.directory };
     throw error;
   }
 }

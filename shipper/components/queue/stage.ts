@@ -4,13 +4,14 @@ import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import type { Place, Staged, World } from "../component.ts";
+import { scratchPathAt } from "../elsewhere.ts";
 import { openShelter } from "../shelter.ts";
 import type { QueueConfig } from "./config.ts";
 import { vetted } from "./gate.ts";
 import { type Index, readIndex } from "./index-rows.ts";
 import { makeInstanceAt, settle, unpack } from "./instance.ts";
 import { commandOf } from "./programs.ts";
-import { fillService } from "./service.ts";
+import { emptyService, fillService } from "./service.ts";
 import { askSpool } from "./spool.ts";
 
 export interface StagedQueue extends Staged {
@@ -34,14 +35,16 @@ export async function stageQueue(
   place: Place,
   world: World,
 ): Promise<StagedQueue> {
-  const index = await readIndex(snapshot);
   if (place.kind === "service") {
-    const directory = await fillService(config, snapshot, index, world);
+    const target = await emptyService(config, world);
+    const index = await readIndex(snapshot);
+    const directory = await fillService(target, config, snapshot, index, world);
     const where = config.configDirectory === undefined ? [] : ["-c", config.configDirectory];
     return { place, index, directory, command: config.command, instance: where, remove: async () => {} };
   }
-  if (place.kind === "scratch") return stageScratch(config, snapshot, index, place, world);
   refuseUnlessEmpty(world.files, place.path);
+  const index = await readIndex(snapshot);
+  if (place.kind === "scratch") return stageScratch(config, snapshot, index, place, world);
   world.files.mkdirSync(place.path, { recursive: true, mode: 0o700 });
   await unpack(vetted(snapshot, index, { hold: false }), place.path, { command: [] }, world, { owners: false });
   const reason = "files were written, no Postfix has read them";
@@ -56,18 +59,19 @@ async function stageScratch(
   world: World,
 ): Promise<StagedQueue> {
   const { command } = config;
-  const shelter = await openShelter({ path: place.path, command, accounts: [] }, world);
+  const path = scratchPathAt(command, place.path);
+  const shelter = await openShelter({ path, command, accounts: [] }, world);
   const remove = () => shelter.remove();
   try {
     const reason = await whyNoInstance(config, world);
     if (reason !== undefined) {
-      await unpack(vetted(snapshot, index, { hold: false }), place.path, config, world, { owners: false });
-      return { place, index, directory: place.path, command, instance: undefined, reason, remove };
+      await unpack(vetted(snapshot, index, { hold: false }), path, config, world, { owners: false });
+      return { place, index, directory: path, command, instance: undefined, reason, remove };
     }
     world.progress("reading the queue with a Postfix instance of its own");
-    await outputOf(world.processes, commandOf(config, ["chmod", "711", place.path]), { signal: world.signal });
+    await outputOf(world.processes, commandOf(config, ["chmod", "711", path]), { signal: world.signal });
     const spool = await askSpool(config, world, ["-d"]);
-    const instance = await makeInstanceAt(place.path, spool, config, world);
+    const instance = await makeInstanceAt(path, spool, config, world);
     const archive = vetted(snapshot, index, { owners: instance.owners, hold: true });
     await unpack(archive, instance.queueDirectory, config, world, { owners: true });
     await settle(instance, config, world);

@@ -2,8 +2,11 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../../../../core/ports/clock.ts";
+import { nodeFiles } from "../../../../core/ports/files.ts";
 import type { SandboxHost } from "../../../../sandbox/host/host.ts";
 import { type Letter, queueSettled, send } from "../../../../sandbox/host/smtp.ts";
+import type { World } from "../../../../shipper/components/component.ts";
 import { queueComponent } from "../../../../shipper/components/queue/component.ts";
 import { type QueueConfig, queueConfigSchema } from "../../../../shipper/components/queue/config.ts";
 import { nodeProcesses, type Processes } from "../../../../shipper/processes.ts";
@@ -75,3 +78,12 @@ export function programThrough(program: string, script: string): Processes {
     },
   };
 }
+
+/** The ways to this machine. */
+export const ownWorld = (): World => ({
+  files: nodeFiles,
+  processes: nodeProcesses,
+  clock: systemClock,
+  signal: new AbortController().signal,
+  progress: () => {},
+});
