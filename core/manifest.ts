@@ -15,6 +15,7 @@ const keyId = z.string().regex(patterns.keyId);
 const sha256 = z.string().regex(patterns.sha256);
 const component = z.enum(componentNames);
 const code = z.string().regex(/^[A-Z][A-Z0-9_]{2,63}$/);
+const warning = z.object({ code, count: z.int().positive() });
 const recipient = z.string().regex(/^age1[02-9ac-hj-np-z]{58}$/);
 
 const extent = z.object({
@@ -59,7 +60,7 @@ const manifest = z.object({
   closure: z.object({ snapshotId, bytes: count, sha256, packs: count }).optional(),
   breakGlass: z.string().regex(patterns.breakGlass),
   facts: z.record(z.string().regex(/^[a-z][A-Za-z0-9]*$/), count),
-  warnings: z.array(z.object({ code, count: z.int().positive() })),
+  warnings: z.array(warning),
 });
 
 const runRecord = z.object({
@@ -74,11 +75,14 @@ const runRecord = z.object({
       component,
       startedAt: time,
       finishedAt: time,
+      cutAt: time.optional(),
       outcome: z.enum(["complete", "partial", "failed"]),
       snapshotId: snapshotId.optional(),
+      warnings: z.array(warning).optional(),
       error: z.object({ code, message: z.string(), hint: z.string().optional() }).optional(),
     }),
   ),
+  warnings: z.array(warning).optional(),
 });
 
 const enrolment = z.object({

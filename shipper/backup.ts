@@ -10,6 +10,8 @@ import { type Signer, signDocument } from "../core/signed-document.ts";
 import { newSnapshotId } from "../core/snapshot-id.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
 import type { Component, World } from "./components/component.ts";
+import type { Comparison } from "./consistency/comparison.ts";
+import type { Finding } from "./consistency/report.ts";
 import { SnapshotWriter, type SnapshotWriterOptions } from "./pipeline/snapshot-writer.ts";
 import type { SealingKeys } from "./sealing-keys.ts";
 import { version } from "./version.ts";
@@ -44,12 +46,15 @@ export type ComponentOutcome = {
 export interface BackupResult {
   readonly runId: string;
   readonly outcomes: readonly ComponentOutcome[];
+  /** What does not fit together on the host; it does not change the exit status. `undefined`: nothing was compared. */
+  readonly findings: readonly Finding[] | undefined;
   readonly exitCode: number;
 }
 
 /**
  * Captures the components in their order. One that fails does not stop the others.
  *
+ * @param comparison looks at the host before, between and after the captures.
  * @throws MailarkError when nothing could be stored at all, or when interrupted; what failed with a component is in its outcome.
  */
 export async function backup(
@@ -57,24 +62,28 @@ export async function backup(
   destination: Destination,
   world: World,
   observer: BackupObserver = {},
+  comparison?: Comparison,
 ): Promise<BackupResult> {
   const { clock, signal } = world;
   const startedAt = clock.now();
   const runId = newSnapshotId(startedAt);
   const breakGlass = await storeBreakGlass(destination, signal);
   const outcomes: ComponentOutcome[] = [];
+  await comparison?.begin();
   for (const component of components) {
     if (signal.aborted) break;
     observer.began?.(component);
     const outcome = await captureComponent(component, { runId, breakGlass }, destination, world, observer);
     outcomes.push(outcome);
+    if (outcome.manifest) await comparison?.captured(component.name);
     observer.ended?.(outcome);
   }
-  const record = runRecord(destination.hostId, runId, startedAt, clock.now(), outcomes);
+  const findings = signal.aborted ? undefined : await comparison?.finish();
+  const record = runRecord(destination.hostId, runId, startedAt, clock.now(), outcomes, findings);
   // The record is stored without the signal: a run that was interrupted has an outcome too.
   await destination.store.put(runKey(destination.hostId, runId), [signDocument(record, destination.signer)]);
   signal.throwIfAborted();
-  return { runId, outcomes, exitCode: exitCodeOf(outcomes) };
+  return { runId, outcomes, findings, exitCode: exitCodeOf(outcomes) };
 }
 
 async function captureComponent(
@@ -135,6 +144,7 @@ function runRecord(
   startedAt: number,
   finishedAt: number,
   outcomes: readonly ComponentOutcome[],
+  findings: readonly Finding[] | undefined,
 ): RunRecord {
   return {
     format: "mailark-run/1",
@@ -148,12 +158,19 @@ function runRecord(
       startedAt: timestamp(startedAt),
       finishedAt: timestamp(finishedAt),
       ...(manifest
-        ? { outcome: manifest.completeness, snapshotId: manifest.snapshotId }
+        ? {
+            cutAt: manifest.cutAt,
+            outcome: manifest.completeness,
+            snapshotId: manifest.snapshotId,
+            warnings: manifest.warnings,
+          }
         : {
             outcome: "failed" as const,
             error: { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) },
           }),
     })),
+    // Names stay on the host: whoever watches over runs reads this.
+    ...(findings && { warnings: findings.map(({ code, names }) => ({ code, count: names.length })) }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import type { AccountsConfig } from "./consistency/config.ts";
 import type { Survey } from "./survey.ts";
 
 /** What the first configuration says. */
@@ -11,10 +12,12 @@ export interface ConfigDraft {
   readonly state: string;
   readonly mail: Survey["mail"];
   readonly mysql: { readonly socket: string | undefined; readonly defaultsFile: string | undefined } | undefined;
+  readonly accounts?: AccountsConfig | undefined;
 }
 
 /** A first configuration, with the reasons beside the settings. */
-export function configTemplate({ hostId, name, store, recovery, drill, state, mail, mysql }: ConfigDraft): string {
+export function configTemplate(draft: ConfigDraft): string {
+  const { hostId, name, store, recovery, drill, state, mail, mysql, accounts } = draft;
   const found = mail?.layout === undefined ? "no mailbox was there to tell: check it" : "as found on this host";
   return `# mailark: what is backed up on this host, and where to.
 # Every setting is checked before anything is done; a mistake is told with its line.
@@ -41,6 +44,9 @@ state: ${scalar(state)}
 # 1 is fast, 19 is small. 3 costs a mail host little.
 compression-level: 3
 
+# Where the mail system keeps its accounts. A backup compares them with mailboxes, aliases and queue, and warns of what does not fit.
+${accounts === undefined ? withoutAccounts : stringify({ accounts }, { lineWidth: 0 }).trimEnd()}
+
 components:
 ${
   mail === undefined
@@ -60,5 +66,12 @@ ${mysql.socket === undefined ? "" : `    socket: ${scalar(mysql.socket)}\n`}${my
 }
 `;
 }
+
+const withoutAccounts = `# accounts:
+#   component: mysql
+#   database: mailserver
+#   mailboxes: SELECT email FROM virtual_users
+#   domains: SELECT name FROM virtual_domains
+#   aliases: SELECT source, destination FROM virtual_aliases`;
 
 const scalar = (text: string) => stringify(text, { lineWidth: 0 }).trimEnd();

@@ -3,10 +3,11 @@ import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
-import { type ComponentOutcome, backup as run } from "../backup.ts";
-import type { Component, Estimate } from "../components/component.ts";
+import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
+import type { Component, Estimate, World } from "../components/component.ts";
 import { configuredNames, stateDirectory } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
+import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
 import { sealingKeys } from "../sealing-keys.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
@@ -15,6 +16,7 @@ import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
 import { reachable } from "./source.ts";
 
@@ -80,7 +82,7 @@ async function capture(
     level: config.compressionLevel,
   };
   const measured = new Map<string, { plain: number; stored: number }>();
-  const { runId, outcomes, exitCode } = await run(components, destination, worldOf(context), {
+  const observer: BackupObserver = {
     began: ({ name }) => {
       measured.set(name, { plain: 0, stored: 0 });
       reporter.begin(name);
@@ -92,8 +94,18 @@ async function capture(
       reporter.advance(plain);
     },
     ended: reporter.end,
-  });
-  return report(config, runId, outcomes, exitCode, measured);
+  };
+  const world = worldOf(context);
+  const result = await run(components, destination, world, observer, comparisonOf(config, components, world));
+  return report(config, result, measured);
+}
+
+/** What is compared with what, where the configuration says where accounts are. */
+function comparisonOf(config: Config, components: readonly Component[], world: World): Comparison | undefined {
+  const { accounts, components: configs, host } = config;
+  if (accounts === undefined) return undefined;
+  const names = components.map(({ name }) => name);
+  return comparison({ accounts, components: configs, hostName: host.name }, names, world);
 }
 
 function wanted({ composition }: CommandContext, config: Config, words: readonly string[]): Component[] {
@@ -115,13 +127,7 @@ const strange = (config: Config) =>
 
 type Measured = ReadonlyMap<string, { readonly plain: number; readonly stored: number }>;
 
-function report(
-  config: Config,
-  runId: string,
-  outcomes: readonly ComponentOutcome[],
-  exitCode: number,
-  measured: Measured,
-): Outcome {
+function report(config: Config, { runId, outcomes, findings, exitCode }: BackupResult, measured: Measured): Outcome {
   const columns = [
     { title: "COMPONENT" },
     { title: "OUTCOME" },
@@ -158,7 +164,7 @@ function report(
   const next = stored ? `\nStored at ${config.store}; check it with: mailark verify\n` : "\nNothing was stored.\n";
   return {
     exitCode,
-    text: table(columns, rows) + notes.join("") + next,
+    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + next,
     document: {
       command: "backup",
       hostId: config.host.id,
@@ -170,6 +176,7 @@ function report(
         outcome: manifest?.completeness ?? "failed",
         snapshotId: manifest?.snapshotId,
         startedAt: new Date(startedAt).toISOString(),
+        cutAt: manifest?.cutAt,
         finishedAt: new Date(finishedAt).toISOString(),
         bytesRead: measured.get(component)?.plain ?? 0,
         bytesStored: manifest ? storedBytes(manifest) : 0,
@@ -177,6 +184,7 @@ function report(
         warnings: manifest?.warnings,
         error: error && errorDocument(error),
       })),
+      warnings: findings?.map(({ code, names }) => ({ code, count: names.length, names })),
     },
   };
 }

@@ -9,13 +9,14 @@ import { generateSigningKey, type Signer, signerOf } from "../../core/signed-doc
 import { configSchema, defaultStateDirectory, refuseUnlessPrivate } from "../config.ts";
 import { configTemplate } from "../config-template.ts";
 import { parseYaml } from "../config-text.ts";
+import { proposeAccounts } from "../consistency/proposal.ts";
 import { enrol } from "../enrol.ts";
 import { breakGlassCommands, type RecoverySheet, recoverySheet, restoreCommands } from "../recovery-sheet.ts";
 import { readText, writeDurably } from "../state-files.ts";
 import { directoryOf } from "../store-url.ts";
 import { type Survey, survey } from "../survey.ts";
 import { printable } from "../terminal/printable.ts";
-import type { CommandContext, Outcome } from "./command.ts";
+import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 
 /** What the operator says of the host; the rest is looked for. Paths are relative to the working directory. */
 export interface InitOptions {
@@ -81,6 +82,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     state: path(options.state) ?? defaultStateDirectory,
     mail: found.mail,
     mysql,
+    accounts: mysql && (await proposeAccounts(mysql, worldOf(context))),
   });
   parseYaml(text, configPath, configSchema);
 

@@ -227,7 +227,15 @@ describe("a run record and an enrolment", () => {
     finishedAt: time,
     tools: {},
     components: [
-      { component: "mysql", startedAt: time, finishedAt: time, outcome: "complete", snapshotId },
+      {
+        component: "mysql",
+        startedAt: time,
+        cutAt: time,
+        finishedAt: time,
+        outcome: "complete",
+        snapshotId,
+        warnings: [{ code: "BINLOG_OFF", count: 1 }],
+      },
       {
         component: "mail",
         startedAt: time,
@@ -236,6 +244,7 @@ describe("a run record and an enrolment", () => {
         error: { code: "DUMP_FAILED", message: "m", hint: "h" },
       },
     ],
+    warnings: [{ code: "ALIAS_TO_NOWHERE", count: 2 }],
   };
   const recipient = `age1${"q".repeat(58)}`;
   const enrolment = {
@@ -256,7 +265,7 @@ describe("a run record and an enrolment", () => {
   });
 
   test.each([
-    ["run", run, /^(components\.\d+(\.snapshotId|\.error|\.error\.hint)?)$/],
+    ["run", run, /^(components\.\d+(\.(snapshotId|cutAt|error|error\.hint))?|(components\.\d+\.)?warnings(\.\d+)?)$/],
     ["enrolment", enrolment, /^drillRecipient$/],
   ] as const)("are refused without any member that they must have: %s", (kind, document, mayBeAbsent) => {
     for (const path of pathsOf(document)) {

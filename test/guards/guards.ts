@@ -1,5 +1,6 @@
 import { ageGuards } from "./age.ts";
 import { captureGuards } from "./capture.ts";
+import { consistencyGuards } from "./consistency.ts";
 import { databaseGuards } from "./databases.ts";
 import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
@@ -16,6 +17,7 @@ export const guards: readonly Guard[] = [
   ...ageGuards,
   ...judgementGuards,
   ...captureGuards,
+  ...consistencyGuards,
   ...mailGuards,
   ...databaseGuards,
   ...redisGuards,
