@@ -154,7 +154,9 @@ function describe({ mailboxes, mariadb, postgres, redis, queue, files }: Sight):
   );
 }
 
-const lines = (text: string) => text.trim().split("\n").length;
+function lines(text: string): number {
+  return text.trim().split("\n").length;
+}
 
 function proveEmpty(host: SandboxHost, databases: string): void {
   const left = [...readdirSync(host.vmail), ...readdirSync(join(host.postfix.queueDirectory, "deferred"))];
