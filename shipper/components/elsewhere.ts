@@ -2,6 +2,7 @@
  * Programs at another place, which the words before them lead to: `docker exec -i NAME`. What such words start is no child of ours. It does not
  * end when they are killed, so it has to notice by itself: its input ends.
  */
+import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../core/errors.ts";
 import { outputOf } from "../processes.ts";
 import type { World } from "./component.ts";
@@ -36,6 +37,11 @@ wait "$program"; status=$?
 kill "$watch" 2> /dev/null
 wait "$watch"
 exit "$status"`;
+
+/** Where a scratch place is made that is asked for at a path of this machine: at that path, or in a directory that every place has. */
+export function scratchPathAt(place: readonly string[], path: string): string {
+  return place.length === 0 ? path : `/var/tmp/mailark-${randomBytes(8).toString("hex")}`;
+}
 
 /**
  * Makes sure that programs can be run at a place. Words of podman and of docker tell what is in the way.

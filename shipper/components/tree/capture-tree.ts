@@ -3,6 +3,7 @@ import { MailarkError } from "../../../core/errors.ts";
 import { outputOf } from "../../processes.ts";
 import { pathText } from "../byte-path.ts";
 import type { CaptureContext, Captured } from "../component.ts";
+import { reach } from "../elsewhere.ts";
 import { gate } from "./gate.ts";
 import { archivePath, createCommand, socketsCommand, type TreeSource, topmost, versionCommand } from "./tar-command.ts";
 import { type TarRemarks, tarOutput } from "./tar-output.ts";
@@ -39,6 +40,7 @@ export async function captureTree(
   parts: TreeParts = treeParts,
 ): Promise<Captured> {
   const { clock, processes, signal, writer, keys } = context;
+  await reach(source.command, context);
   const cutAt = clock.now();
   const version = await outputOf(processes, versionCommand(source.command), { signal });
   const sockets = await countSockets(source, context);
