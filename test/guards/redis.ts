@@ -1,5 +1,6 @@
 import type { Guard } from "./guard.ts";
 
+const appendOnly = "test/shipper/components/redis/append-only.test.ts";
 const broken = "test/shipper/components/redis/broken-transfer.test.ts";
 const rdb = "test/shipper/components/redis/rdb.test.ts";
 const stage = "test/shipper/components/redis/stage.test.ts";
@@ -49,6 +50,33 @@ export const redisGuards: readonly Guard[] = [
     find: "if (server.cluster) {",
     replace: "if (server.cluster === undefined) {",
     test: { file: broken, name: "is a node of a cluster is refused" },
+  },
+  {
+    guard: "an append-only file is judged by its program's exit status",
+    file: at("append-only.ts"),
+    find: 'await succeed("cat", running, signal);',
+    replace: "await running.exited;",
+    test: {
+      file: appendOnly,
+      name: "that end half-way, although the program was content to begin with, give no snapshot",
+    },
+  },
+  {
+    guard: "append-only files that were rewritten meanwhile are opened anew",
+    file: at("append-only.ts"),
+    find: "gone = first.done === true && (await running.exited).code !== 0;",
+    replace: "gone = first.done === true && (await running.exited).code === -1;",
+    test: {
+      file: appendOnly,
+      name: "are whole also when they are rewritten between the manifest and its files, or while they are read",
+    },
+  },
+  {
+    guard: "an append-only file stays in its directory",
+    file: at("append-only.ts"),
+    find: "([A-Za-z0-9_-][A-Za-z0-9._-]*) seq",
+    replace: "(.+) seq",
+    test: { file: appendOnly, name: "have names that stay where they are" },
   },
   {
     guard: "a service that holds something is not restored into",

@@ -2,6 +2,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { Manifest } from "../../../core/manifest.ts";
 import type { CaptureContext, Captured } from "../component.ts";
+import { captureAppendOnly } from "./append-only.ts";
 import type { RedisConfig } from "./config.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import { type Facts, KeyCounter } from "./facts.ts";
@@ -36,6 +37,7 @@ export async function captureRedis(config: RedisConfig, context: CaptureContext)
   const { understood = false, checked = false } = verdict ?? {};
   const counted = understood && counter.asAnnounced;
 
+  const appendOnly = server.appendOnly ? await captureAppendOnly(config, connection, context) : undefined;
   const users = await usersOf(connection);
   if (users !== undefined) await context.writer.part("accounts", textStream(users.map((line) => `${line}\n`)), key);
   const facts: Facts = {
@@ -60,9 +62,11 @@ export async function captureRedis(config: RedisConfig, context: CaptureContext)
       libraries: facts.libraries.length,
       users: facts.users.length,
       rdbBytes: rdb.bytes,
+      ...(appendOnly && { appendOnlyFiles: appendOnly.files, appendOnlyBytes: appendOnly.bytes }),
     },
     warnings: [
       ...warn("ACCOUNTS_UNREADABLE", users === undefined),
+      ...warn("APPEND_ONLY_LEFT_OUT", server.appendOnly && appendOnly === undefined),
       ...warn("CHECKSUM_OFF", !checked),
       ...warn("KEYS_NOT_COUNTED", !counted),
     ],

@@ -29,6 +29,7 @@ export async function checkRedis(staged: StagedRedis, world: World): Promise<Che
     ];
   }
   if (staged.recounted) checks.push({ name: "file", ...checkFile(staged) });
+  if (staged.appendOnly) checks.push({ name: "append-only files", ...checkAppendOnly(staged.appendOnly) });
   if (connection === undefined) {
     return [...checks, { name: "loading", ...unproven("there is no redis-server to load the file into") }];
   }
@@ -72,6 +73,13 @@ function checkFile({ facts, recounted, verdict }: StagedRedis): Judgement {
     ? "its end, checksum and keys are those of the capture"
     : "its end and checksum are whole";
   return passed(verdict ? `${counted}; redis-check-rdb finds nothing` : `${counted}; there is no redis-check-rdb`);
+}
+
+function checkAppendOnly({ files, checked, problem }: NonNullable<StagedRedis["appendOnly"]>): Judgement {
+  if (!checked) return unproven(`${files} files, and no redis-check-aof`);
+  // Nothing else depends on them: dump.rdb has the data.
+  if (problem !== undefined) return unproven(`the last command may be cut off, which a server drops: ${problem}`);
+  return passed(`redis-check-aof finds nothing in ${files} files`);
 }
 
 async function checkDatabase(

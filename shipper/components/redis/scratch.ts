@@ -11,6 +11,7 @@ import { userCommands, usersOf } from "./load-service.ts";
 import { verified } from "./rdb-stream.ts";
 import { askKeyspace, userName } from "./server.ts";
 import type { StagedRedis } from "./stage.ts";
+import { appendOnlyParts } from "./stage-directory.ts";
 
 const file = "dump.rdb";
 
@@ -40,8 +41,9 @@ export async function startScratch(
     );
     const recounted = { databases: counter.databases, libraries: counter.libraries };
     const verdict = await checkFile(shelter);
+    const appendOnly = await checkAppendOnly(shelter, snapshot);
     const remove = () => shelter.remove();
-    const common = { recounted, ...(verdict && { verdict }), remove };
+    const common = { recounted, ...(verdict && { verdict }), ...(appendOnly && { appendOnly }), remove };
     const server = await findProgram(shelter, ["redis-server", "valkey-server"]);
     if (server === undefined) return common;
     world.progress("starting a scratch Redis server");
@@ -125,4 +127,24 @@ async function checkFile(shelter: Shelter): Promise<{ problem: string | undefine
     }
   }
   return undefined;
+}
+
+/** The checker ends with 0 where every file is whole; a last command that was cut off is what a server drops when it starts. */
+async function checkAppendOnly(shelter: Shelter, snapshot: SnapshotReader): Promise<StagedRedis["appendOnly"]> {
+  const parts = await appendOnlyParts(snapshot);
+  if (parts.length === 0) return undefined;
+  await shelter.run(["mkdir", "-m", "700", "appendonlydir"]);
+  for (const { name, part } of parts) await shelter.write(`appendonlydir/${name}`, snapshot.readPart(part));
+  for (const program of ["redis-check-aof", "valkey-check-aof"]) {
+    try {
+      await shelter.run([program, `appendonlydir/${parts[0]!.name}`]);
+      return { files: parts.length - 1, checked: true };
+    } catch (error) {
+      const { code, detail, message } = asMailarkError(error);
+      if (code === "PROGRAM_MISSING") continue;
+      if (code !== "PROGRAM_FAILED") throw error;
+      return { files: parts.length - 1, checked: true, problem: `${message} ${detail ?? ""}`.trim() };
+    }
+  }
+  return { files: parts.length - 1, checked: false };
 }

@@ -1,9 +1,11 @@
 /** A snapshot as files for a person, with a page that says how a server takes them up. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { Part } from "../../../core/manifest.ts";
 import { writeWhole } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { namesOf } from "./append-only.ts";
 import type { Facts } from "./facts.ts";
 
 export interface StagedFile {
@@ -40,9 +42,27 @@ export async function writeFiles(
   await write("dump.rdb", snapshot.readPart(snapshot.part("rdb")));
   const accounts = snapshot.manifest.parts.find(({ name }) => name === "accounts");
   if (accounts !== undefined) await write("users.acl", snapshot.readPart(accounts));
+  const appendOnly = await appendOnlyParts(snapshot);
+  if (appendOnly.length > 0) files.mkdirSync(join(directory, "appendonlydir"), { mode: 0o700 });
+  for (const { name, part } of appendOnly) await write(`appendonlydir/${name}`, snapshot.readPart(part));
   await write("facts.json", [Buffer.from(`${JSON.stringify(facts, null, 2)}\n`)]);
   await write("README.txt", [Buffer.from(readme(snapshot, facts))]);
   return written;
+}
+
+/** The append-only files under their own names, the manifest first; none where they were not captured. */
+export async function appendOnlyParts(snapshot: SnapshotReader): Promise<{ name: string; part: Part }[]> {
+  const { parts } = snapshot.manifest;
+  const manifest = parts.find(({ name }) => name === "appendonly");
+  if (manifest === undefined) return [];
+  const chunks: Buffer[] = [];
+  for await (const chunk of snapshot.readPart(manifest)) chunks.push(chunk);
+  const names = namesOf(Buffer.concat(chunks).toString("utf8"));
+  const stem = /^(.+?)\.\d+\.(base|incr)\./.exec(names[0] ?? "")?.[1] ?? "appendonly.aof";
+  return [
+    { name: `${stem}.manifest`, part: manifest },
+    ...names.map((name, index) => ({ name, part: snapshot.part(`appendonly-${String(index + 1).padStart(4, "0")}`) })),
+  ];
 }
 
 /** Whether a file is still what was written. */
@@ -79,6 +99,9 @@ A server takes dump.rdb up when it starts, from its data directory (CONFIG GET d
     # in redis.conf for this start: appendonly no
     systemctl start redis-server
     redis-cli CONFIG SET appendonly yes                                  # where it was on; then put it back into redis.conf
+
+appendonlydir, where it is here, is what the server would have had after a crash a few moments later than dump.rdb. To start from it instead, put it
+into the data directory, owned by redis, with appendonly yes. One or the other: a server that starts with appendonly yes does not look at dump.rdb.
 
 Queues and sessions are in it as they were: what was queued runs again once a worker is there. Look before you start the workers.
 users.acl goes where redis.conf says \`aclfile\`. It holds password hashes, and dump.rdb all data: keep them to yourself.

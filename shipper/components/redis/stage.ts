@@ -19,6 +19,8 @@ export interface StagedRedis extends Staged {
   readonly loaded?: readonly Keyspace[];
   /** What the checker of RDB files said against the file; undefined where there was none. */
   readonly verdict?: { readonly problem: string | undefined };
+  /** Append-only files that came along, and what their checker said. */
+  readonly appendOnly?: { readonly files: number; readonly checked: boolean; readonly problem?: string };
   /** What was counted anew in the file as it was staged. */
   readonly recounted?: Pick<Facts, "databases" | "libraries">;
   /** Keys on hold in a service, by database. */

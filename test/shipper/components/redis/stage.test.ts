@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../../core/errors.ts";
 import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
@@ -158,16 +159,19 @@ describe("a service that", () => {
 
   test("is filled when somebody interrupts is empty again", async () => {
     const controller = new AbortController();
-    const processes: Processes = {
-      async start(command, options) {
-        const running = await nodeProcesses.start(command, options);
-        if (command.includes("--pipe")) setTimeout(() => controller.abort(), 15);
-        return running;
+    const interrupted = Object.create(snapshot, {
+      readPart: {
+        value: async function* (part: { name: string }) {
+          yield* snapshot.readPart(snapshot.part(part.name));
+          if (part.name !== "rdb") return;
+          while (!(await live.ask(["INFO", "keyspace"])).includes("db0:")) await sleep(5);
+          controller.abort();
+        },
       },
-    };
-    const world = vault.world({ processes, signal: controller.signal });
+    });
+    const world = vault.world({ signal: controller.signal });
     const component = redisComponent(configOf(target));
-    await expect(component.stage(snapshot, { kind: "service" }, {}, world)).rejects.toMatchObject({
+    await expect(component.stage(interrupted, { kind: "service" }, {}, world)).rejects.toMatchObject({
       name: "AbortError",
     });
     await expectEmpty();
