@@ -58,7 +58,7 @@ export async function captureTree(
   const { changed, unreadable } = reading.remarks;
   const partly = [
     { code: "PATH_MISSING", count: missing.length },
-    { code: "FILE_UNREADABLE", count: Math.max(unreadable - missing.length, 0) },
+    { code: "FILE_UNREADABLE", count: unreadable },
     { code: "FILES_CHANGED", count: changed },
     { code: "NOT_ARCHIVED", count: count("name", "duplicate", "hardlink", "size", "unknown") },
   ].filter(({ count }) => count > 0);
@@ -163,8 +163,7 @@ function say({ warn }: CaptureContext, missing: readonly string[], { remarks, fi
   if (missing.length > 0) {
     warn?.("a path that the configuration names is not there", missing.map((path) => `/${pathText(path)}`).join("\n"));
   }
-  if (remarks.changed + remarks.unreadable > missing.length)
-    warn?.("files could not be read as they are", remarks.detail);
+  if (remarks.changed + remarks.unreadable > 0) warn?.("files could not be read as they are", remarks.detail);
   const shown = findings.slice(0, 5).map(({ path, problem }) => `/${pathText(path)}: ${problem}`);
   if (findings.length > shown.length) shown.push(`and ${findings.length - shown.length} more`);
   if (shown.length > 0) warn?.("files were captured without something, or left out", shown.join("\n"));

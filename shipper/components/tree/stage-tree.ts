@@ -59,7 +59,7 @@ export async function stageTree(
   world.files.mkdirSync(place.path, { recursive: true, mode: 0o700 });
   try {
     const tree = await restoreTree(snapshot, place.path, world, selection.paths === undefined ? {} : { only: wanted });
-    if (place.kind === "directory") await flush(place.path, world);
+    if (place.kind === "directory") await flush([place.path], world);
     if (!tree.owners && place.kind === "directory") {
       world.warn?.("restored files belong to the user that runs this: only root can give them to their owners");
     }
@@ -105,6 +105,10 @@ async function stageService(
   let kept: readonly Kept[];
   try {
     for (const point of points) trees.push(await extractBeside(snapshot, point, world));
+    await flush(
+      trees.map(({ root }) => root),
+      world,
+    );
     const before: StagedTree = { place, root: "", trees, facts, wanted, where: whereIn(trees), remove: async () => {} };
     judged = [...(await checkTree(before, world)), ...((await judge?.(before, world)) ?? [])];
     const failed = judged.filter(({ outcome }) => outcome === "failed");
@@ -130,14 +134,12 @@ async function stageService(
 
 async function extractBeside(snapshot: SnapshotReader, { workshop, wanted }: SwitchPoint, world: World) {
   world.files.mkdirSync(bytePath(workshop), { mode: 0o700 });
-  const tree = await restoreTree(snapshot, pathText(workshop), world, { only: wanted });
-  await flush(pathText(workshop), world);
-  return tree;
+  return restoreTree(snapshot, pathText(workshop), world, { only: wanted });
 }
 
 /** Everything that was written is on the disk when this resolves. */
-async function flush(path: string, { processes, signal }: World): Promise<void> {
-  await outputOf(processes, ["sync", "--file-system", path], { signal });
+async function flush(paths: readonly string[], { processes, signal }: World): Promise<void> {
+  await outputOf(processes, ["sync", "--file-system", ...paths], { signal });
 }
 
 /** The paths that a selection names, or all that were captured. */

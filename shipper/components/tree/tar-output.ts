@@ -64,20 +64,26 @@ function stall(seconds: number, running: RunningProcess): MailarkError {
 
 const changes =
   /: (file changed as we read it|File removed before we read it|Directory renamed before|File shrank by \d+ bytes?)/;
-const unreadables = /: Cannot (open|stat|readlink|opendir|savedir|readdir): |: Cannot \w+ to .*: Permission denied$/;
+/** Said of what was asked for only: a file that goes away meanwhile was removed. */
+const absences = /: Cannot stat: No such file or directory$/;
+const unreadables = /: Cannot (open|stat|readlink|opendir|savedir|readdir): /;
+const last = /: Exiting with failure status due to previous errors$/;
 
 /** Exit status 1 is a file in motion, 2 is an error (GNU tar's manual, "Synopsis"); of errors only files that can not be opened pass. */
 function remarksOf(exit: Exit, complaint: string): TarRemarks {
   const lines = complaint.split("\n").filter((line) => line !== "");
-  const changed = lines.filter((line) => changes.test(line)).length;
-  const unreadable = lines.filter((line) => !changes.test(line) && unreadables.test(line)).length;
+  const count = (pattern: RegExp) => lines.filter((line) => pattern.test(line)).length;
+  const [changed, absent] = [count(changes), count(absences)];
+  const unreadable = count(unreadables) - absent;
   if (exit.code === 0) return { changed: 0, unreadable: 0, detail: complaint };
-  if (exit.code === 1 && unreadable === 0) return { changed: Math.max(changed, 1), unreadable, detail: complaint };
-  const last = "Exiting with failure status due to previous errors";
-  const known = lines.filter((line) => changes.test(line) || unreadables.test(line) || line.endsWith(last)).length;
-  // The first line may be cut off, where there are many.
-  const isOfFiles = lines.at(-1)?.endsWith(last) && known >= lines.length - (complaint.length > 4000 ? 1 : 0);
-  if (exit.code === 2 && unreadable > 0 && isOfFiles) return { changed, unreadable, detail: complaint };
+  if (exit.code === 1 && unreadable + absent === 0) {
+    return { changed: Math.max(changed, 1), unreadable, detail: complaint };
+  }
+  // The first line is cut off, where there are many.
+  const isKnown = (line: string, index: number) =>
+    (index === 0 && complaint.length > 4000) || [changes, unreadables, last].some((words) => words.test(line));
+  const isOfFiles = last.test(lines.at(-1) ?? "") && lines.every(isKnown);
+  if (exit.code === 2 && unreadable + absent > 0 && isOfFiles) return { changed, unreadable, detail: complaint };
   const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
   throw new MailarkError("PROGRAM_FAILED", `tar failed with ${how}`, {
     detail: complaint,

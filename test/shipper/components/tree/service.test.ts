@@ -1,0 +1,261 @@
+import { execFileSync } from "node:child_process";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { nodeFiles } from "../../../../core/ports/files.ts";
+import { configsComponent } from "../../../../shipper/components/configs/component.ts";
+import { configsConfig } from "../../../../shipper/components/configs/config.ts";
+import { nodeProcesses, type Processes } from "../../../../shipper/processes.ts";
+import { restore } from "../../../../shipper/restore/restore.ts";
+import { faultPlan, withFaults } from "../../../fixtures/faults.ts";
+import { treeOf } from "../../../fixtures/mailboxes.ts";
+import { scratchDirectory } from "../../../fixtures/scratch.ts";
+import { tarOf } from "../../../fixtures/tar-writer.ts";
+import { createVault, type Ports, type Vault } from "../../../fixtures/vault.ts";
+import { forged } from "./tree-content.ts";
+
+let vault: Vault;
+let host: string;
+beforeEach(async () => {
+  vault = await createVault();
+  host = scratchDirectory();
+  mkdirSync(`${host}/etc/postfix/maps`, { recursive: true });
+  mkdirSync(`${host}/opt/api/src`, { recursive: true, mode: 0o750 });
+  writeFileSync(`${host}/etc/postfix/master.cf`, "");
+  writeFileSync(`${host}/etc/postfix/maps/relay`, "captured");
+  writeFileSync(`${host}/etc/one.conf`, "captured");
+  writeFileSync(`${host}/opt/api/.env`, "captured", { mode: 0o600 });
+  symlinkSync("src", `${host}/opt/api/link`);
+});
+afterEach(() => vault.remove());
+
+const paths = () => ["etc/postfix", "etc/one.conf", "opt/api"].map((path) => `${host}/${path}`);
+const component = () => configsComponent(configsConfig.parse({ paths: paths() }));
+const capture = async () => expect((await vault.backup([component()])).exitCode).toBe(0);
+const bringBack = async (selection = {}, ports: Ports = {}) =>
+  restore(component(), await vault.open("configs"), { kind: "service" }, selection, vault.world(ports));
+const changeAll = () => {
+  writeFileSync(`${host}/etc/postfix/maps/relay`, "live");
+  writeFileSync(`${host}/etc/postfix/new`, "live");
+  writeFileSync(`${host}/etc/one.conf`, "live");
+  writeFileSync(`${host}/opt/api/.env`, "live");
+};
+/** What stands below the paths; names that mailark made are left out. */
+const stateOf = () => treeOf(host, (path) => /mailark/.test(path));
+const timeless = (tree: Record<string, string>) =>
+  Object.fromEntries(Object.entries(tree).filter(([path]) => ![".", "etc", "opt"].includes(path)));
+
+describe("into the service", () => {
+  test("each path is exchanged, and what was there is kept beside it", async () => {
+    const captured = timeless(stateOf());
+    await capture();
+    changeAll();
+    const { checks, failed } = await bringBack();
+    expect(failed).toBe(false);
+    expect(timeless(stateOf())).toEqual(captured);
+    const kept = readdirSync(`${host}/etc`).filter((name) => name.includes("mailark"));
+    expect(kept).toHaveLength(2);
+    expect(kept[0]).toMatch(/^one\.conf\.before-mailark-\d{8}T/);
+    expect(readFileSync(`${host}/etc/${kept[1]}/maps/relay`, "utf8")).toBe("live");
+    expect(checks.find(({ name }) => name === "switched")?.detail).toContain(`${host}/etc/${kept[0]}`);
+  });
+
+  test("a machine that has nothing of it gets all of it, and the directories above as they were", async () => {
+    execFileSync("chmod", ["2751", `${host}/opt`]);
+    const captured = stateOf();
+    await capture();
+    rmSync(`${host}/opt`, { recursive: true });
+    rmSync(`${host}/etc`, { recursive: true });
+    const { checks } = await bringBack();
+    expect({ ...stateOf(), ".": "" }).toEqual({ ...captured, ".": "" });
+    expect(readdirSync(host).sort()).toEqual(["etc", "opt"]);
+    expect(checks.find(({ name }) => name === "switched")?.detail).toContain("nothing was there");
+  });
+
+  test("a part that is named comes back alone", async () => {
+    await capture();
+    changeAll();
+    await bringBack({ paths: [`${host}/etc/postfix/maps/relay`] });
+    expect(readFileSync(`${host}/etc/postfix/maps/relay`, "utf8")).toBe("captured");
+    expect(readFileSync(`${host}/etc/postfix/new`, "utf8")).toBe("live");
+    expect(readFileSync(`${host}/etc/one.conf`, "utf8")).toBe("live");
+    await expect(bringBack({ paths: [`${host}/etc/none`] })).rejects.toMatchObject({ code: "ARGUMENT_INVALID" });
+  });
+
+  test("twice, both old ones are kept", async () => {
+    await capture();
+    for (const text of ["live one", "live two"]) {
+      writeFileSync(`${host}/etc/one.conf`, text);
+      await bringBack({ paths: [`${host}/etc/one.conf`] });
+    }
+    const kept = readdirSync(`${host}/etc`).filter((name) => name.startsWith("one.conf.before"));
+    expect(kept.map((name) => readFileSync(`${host}/etc/${name}`, "utf8")).sort()).toEqual(["live one", "live two"]);
+  });
+
+  test("nothing is touched where something in the archive is unsafe", async () => {
+    const root = `${host}/etc`.slice(1);
+    const archive = tarOf([
+      { name: `${root}/`, flag: "5", mode: 0o755 },
+      { name: `${root}/evil`, flag: "3" },
+    ]);
+    const before = treeOf(host);
+    const snapshot = await forged(archive, archive, [root]);
+    const restoring = restore(configsComponent(), snapshot, { kind: "service" }, {}, vault.world());
+    await expect(restoring).rejects.toMatchObject({
+      code: "CHECK_FAILED",
+      exitCode: 4,
+      detail: expect.stringContaining("evil"),
+    });
+    expect(treeOf(host)).toEqual(before);
+  });
+
+  test("a path that the configuration does not name is refused", async () => {
+    const archive = tarOf([
+      { name: "root/", flag: "5" },
+      { name: "root/.profile", content: "evil" },
+    ]);
+    const restoring = restore(
+      component(),
+      await forged(archive, archive, ["root"]),
+      { kind: "service" },
+      {},
+      vault.world(),
+    );
+    await expect(restoring).rejects.toMatchObject({ code: "RESTORE_FAILED", detail: "/root" });
+  });
+
+  test("files of another place are refused", async () => {
+    await capture();
+    const elsewhere = configsComponent(configsConfig.parse({ paths: paths(), command: ["env"] }));
+    const restoring = restore(elsewhere, await vault.open("configs"), { kind: "service" }, {}, vault.world());
+    await expect(restoring).rejects.toMatchObject({ code: "RESTORE_FAILED" });
+  });
+
+  test("a mount point is refused before anything is touched", async () => {
+    await capture();
+    changeAll();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", `${host}/opt/api`]);
+    try {
+      const before = treeOf(host);
+      await expect(bringBack()).rejects.toMatchObject({
+        code: "RESTORE_FAILED",
+        message: expect.stringContaining("mount point"),
+      });
+      expect(treeOf(host)).toEqual(before);
+    } finally {
+      execFileSync("umount", [`${host}/opt/api`]);
+    }
+  });
+});
+
+/** Whole, either as captured or as it was live: of each path by itself. */
+function expectOldOrNew(captured: Record<string, string>, live: Record<string, string>, when: string): void {
+  const now = stateOf();
+  for (const top of ["etc/postfix", "etc/one.conf", "opt/api"]) {
+    const of = (tree: Record<string, string>) =>
+      JSON.stringify(
+        Object.entries(tree)
+          .filter(([path]) => path === top || path.startsWith(`${top}/`))
+          .sort(),
+      );
+    expect([of(captured), of(live)], `${top}, ${when}`).toContain(of(now));
+  }
+}
+
+/** Flushing all of a busy disk takes longer than the rest, and proves nothing here. */
+const unflushed: Processes = {
+  start: ([program, ...args], options) =>
+    nodeProcesses.start(program === "sync" ? ["true"] : [program, ...args], options),
+};
+
+describe("where the switch", () => {
+  const two = () => ({ paths: [`${host}/etc/postfix`, `${host}/opt/api`] });
+
+  test("fails at any step, everything is as it was before", async () => {
+    await capture();
+    changeAll();
+    const live = stateOf();
+    for (let at = 1; at < 40; at += 1) {
+      let count = 0;
+      const fail = () => {
+        count += 1;
+        if (count === at) throw Object.assign(new Error("EIO: disk"), { code: "EIO", syscall: "rename" });
+      };
+      const renameSync: typeof nodeFiles.renameSync = (from, to) => {
+        fail();
+        nodeFiles.renameSync(from, to);
+      };
+      const processes: Processes = {
+        start: async (command, options) => {
+          if (command[0] === "perl") fail();
+          return unflushed.start(command, options);
+        },
+      };
+      const done = await bringBack(two(), { files: { ...nodeFiles, renameSync }, processes }).then(
+        () => true,
+        () => false,
+      );
+      if (done) {
+        expect(at).toBe(7);
+        return;
+      }
+      expect({ ...stateOf(), etc: "", opt: "" }, `step ${at}`).toEqual({ ...live, etc: "", opt: "" });
+      expect(
+        readdirSync(`${host}/etc`).filter((name) => name.includes("mailark")),
+        `step ${at}`,
+      ).toEqual([]);
+    }
+  });
+
+  test("dies at any step, each path is the old one or the new one, and running it again completes it or says what to do", async () => {
+    const captured = stateOf();
+    await capture();
+    changeAll();
+    const live = stateOf();
+    const pristine = `${scratchDirectory()}/pristine`;
+    execFileSync("cp", ["-a", host, pristine]);
+    const run = async (plan: ReturnType<typeof faultPlan>) => {
+      execFileSync("rsync", ["-a", "--delete", `${pristine}/`, `${host}/`]);
+      const ports = {
+        files: withFaults(nodeFiles, plan, "files"),
+        processes: withFaults(unflushed, plan, "processes"),
+      };
+      await bringBack(two(), ports).catch(() => {});
+    };
+    const whole = faultPlan();
+    await run(whole);
+    const first = whole.calls.indexOf("files.renameSync");
+    const steps = [...whole.calls.entries()].filter(
+      ([index, call]) => index >= first && /rename|start|rmdir/.test(call),
+    );
+    let refused = 0;
+    for (const [index, call] of steps) {
+      const when = `${call}, call ${index + 1}`;
+      const plan = faultPlan({ at: index + 1, die: "before" });
+      await run(plan);
+      expect(plan.struck, when).toBe(true);
+      expectOldOrNew(captured, live, when);
+      const again = await bringBack(two(), { processes: unflushed }).then(
+        () => undefined,
+        (error) => error,
+      );
+      if (again === undefined) continue;
+      refused += 1;
+      expect(again, when).toMatchObject({
+        code: "TARGET_NOT_EMPTY",
+        message: expect.stringContaining("killed while it switched"),
+      });
+      expect(lstatSync(again.detail).isDirectory()).toBe(true);
+      expectOldOrNew(captured, live, `refused, ${when}`);
+    }
+    expect(refused).toBeGreaterThan(4);
+    expect(refused).toBeLessThan(steps.length);
+  });
+
+  test("was never begun, what was staged for it is swept away by the next one", async () => {
+    await capture();
+    changeAll();
+    mkdirSync(`${host}/etc/.mailark-restore-20261121T020000.000Z-k3m9x2qa7b-1/etc`, { recursive: true });
+    await bringBack(two());
+    expect(readdirSync(`${host}/etc`).filter((name) => name.startsWith("."))).toEqual([]);
+  });
+});
