@@ -37,6 +37,7 @@ describe("a server with every kind of value", () => {
       expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
       expect(checks.map(({ name }) => name)).toEqual([
         "file",
+        "append-only files",
         "database 0",
         "database 3",
         "database 11",

@@ -190,7 +190,13 @@ describe("a directory", () => {
     const component = redisComponent(configOf(source));
     try {
       const staged = await component.stage(snapshot, { kind: "directory", path: place.path }, {}, vault.world());
-      expect(readdirSync(place.path).toSorted()).toEqual(["README.txt", "dump.rdb", "facts.json", "users.acl"]);
+      expect(readdirSync(place.path).toSorted()).toEqual([
+        "README.txt",
+        "appendonlydir",
+        "dump.rdb",
+        "facts.json",
+        "users.acl",
+      ]);
       expect(await component.check(staged, vault.world())).toMatchObject([
         { name: "files", outcome: "passed" },
         { name: "loading", outcome: "unproven" },
@@ -263,6 +269,7 @@ describe("without the program of a server", () => {
       await staged.remove();
       expect(checks).toMatchObject([
         { name: "file", outcome: "passed" },
+        { name: "append-only files", outcome: "passed" },
         { name: "loading", outcome: "unproven" },
       ]);
       expect(existsSync(place.path)).toBe(false);
