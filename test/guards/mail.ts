@@ -9,6 +9,7 @@ const archive = "test/shipper/components/mail/archive.test.ts";
 const index = "test/shipper/components/mail/index-rows.test.ts";
 const reading = "test/shipper/components/mail/reading.test.ts";
 const restored = "test/shipper/components/mail/restore.test.ts";
+const counters = "test/shipper/components/mail/dovecot-counters.test.ts";
 const imap = "test/shipper/components/mail/imap-check.test.ts";
 const check = "test/shipper/components/mail/check.test.ts";
 const glass = "test/e2e/break-glass.test.ts";
@@ -759,5 +760,33 @@ export const mailGuards: readonly Guard[] = [
     find: 'if (captured?.sha256 !== (content && hash("sha256", content, "hex"))) changed.push(name);',
     replace: "if (content && captured === null) changed.push(name);",
     test: { file: imap, name: "finds %s" },
+  },
+  {
+    guard: "Dovecot does not count anew",
+    file: at("stage.ts"),
+    find: 'if (place.kind !== "scratch") await counters.raise(beside, index, owner);',
+    replace: "",
+    test: { file: counters, name: "comes back: no counter is lower, and labels above the 26th are there" },
+  },
+  {
+    guard: "counters that could not be raised are told",
+    file: at("stage.ts"),
+    find: "if (counters.failure) {",
+    replace: 'if (counters.failure && place.kind === "scratch") {',
+    test: { file: counters, name: "is said to be missing where there is no Dovecot at the restore" },
+  },
+  {
+    guard: "a question that Dovecot did not answer is counted",
+    file: at("dovecot-counters.ts"),
+    find: "unanswered += 1;",
+    replace: "",
+    test: { file: counters, name: "%s, and says so" },
+  },
+  {
+    guard: "a stored keyword is no option of a program",
+    file: at("index-rows.ts"),
+    find: 'if (!isKeyword(name)) throw corrupt("has a keyword that is none");',
+    replace: "",
+    test: { file: index, name: "with %s is refused" },
   },
 ];

@@ -1,4 +1,5 @@
 import { createHash, hash } from "node:crypto";
+import type { Stats } from "node:fs";
 import { MailarkError } from "../../../core/errors.ts";
 import type { Files } from "../../../core/ports/files.ts";
 import { maximumSegmentBytes } from "../../../core/segment.ts";
@@ -56,6 +57,18 @@ export class ArchiveWriter {
     } finally {
       this.#files.closeSync(descriptor);
     }
+  }
+
+  /** Stores what was read of a file already, with its status of then. */
+  async addContent(
+    bytes: Buffer,
+    stats: Pick<Stats, "mode" | "mtimeMs">,
+  ): Promise<Content & { readonly mode: number }> {
+    const member = Buffer.allocUnsafe(memberBytes(bytes.length));
+    bytes.copy(member, memberBytes(0));
+    member.fill(0, memberBytes(0) + bytes.length);
+    const stored = await this.#put(member, bytes.length);
+    return { ...stored, bytes: bytes.length, modified: seconds(stats.mtimeMs), mode: stats.mode & 0o7777 };
   }
 
   /** Ends the open archive; where every segment is, once all are stored. */

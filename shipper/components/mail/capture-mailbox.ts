@@ -9,12 +9,14 @@ import type { SealingKey, SnapshotWriter } from "../../pipeline/snapshot-writer.
 import { bytePath } from "../byte-path.ts";
 import type { World } from "../component.ts";
 import { ArchiveWriter } from "./archive-writer.ts";
+import type { DovecotCounters } from "./dovecot-counters.ts";
+import { parseKeywords } from "./dovecot-keywords.ts";
 import { parentOf, replayIndex, rowOf } from "./index-rows.ts";
 import { listMailbox } from "./listing.ts";
 import { readFile } from "./read-file.ts";
 import { readMessages } from "./read-messages.ts";
 import type { Tree } from "./tree.ts";
-import { parseUidlist } from "./uidlist.ts";
+import { parseUidlist, type Uidlist } from "./uidlist.ts";
 
 export interface CapturedMailbox {
   readonly messages: number;
@@ -41,6 +43,7 @@ export async function captureMailbox(
   key: SealingKey,
   writer: SnapshotWriter,
   world: World,
+  dovecot: DovecotCounters,
 ): Promise<CapturedMailbox> {
   const { files } = world;
   const archives = new ArchiveWriter(writer, key, files);
@@ -48,7 +51,7 @@ export async function captureMailbox(
   const { rows: messages, unreadable } = await readMessages(mailbox, tree, archives, world);
   settle(tree);
   const links = linkRows(mailbox, tree, world);
-  const fileRows = await readFiles(mailbox, tree, archives, world);
+  const { rows: fileRows, dovecotFiles } = await readFiles(mailbox, tree, archives, world);
   const { uid, gid } = files.statSync(bytePath(mailbox));
   const rows = [
     rowOf.mailbox(path, uid, gid),
@@ -57,6 +60,7 @@ export async function captureMailbox(
     ...links.rows,
     ...fileRows,
     ...messages.map(rowOf.put),
+    ...(await indexedRows(dovecotFiles, dovecot)),
   ];
   await proveReadable(rows);
 
@@ -137,22 +141,44 @@ function linkRows(mailbox: string, { links }: Tree, { files }: World): { rows: s
  * Everything that is not a message: `dovecot-uidlist` above all. It is read after the messages, so that it knows at least
  * those; a UID that it gives to a later one is then only skipped. What is gone by now is left out.
  */
-async function readFiles(mailbox: string, tree: Tree, archives: ArchiveWriter, world: World): Promise<string[]> {
+async function readFiles(mailbox: string, tree: Tree, archives: ArchiveWriter, world: World) {
   const rows: string[] = [];
+  const dovecotFiles: DovecotFiles = { uidlists: new Map(), keywords: new Map() };
   for (const path of tree.files) {
     world.signal.throwIfAborted();
-    const row = await captureFile(`${mailbox}/${path}`, archives, world);
+    const row = await captureFile(mailbox, path, archives, world, dovecotFiles);
     if (row !== undefined) rows.push(rowOf.file(path, row));
   }
-  return rows;
+  return { rows, dovecotFiles };
 }
 
-async function captureFile(path: string, archives: ArchiveWriter, { files, clock, signal }: World) {
+/** By folder, as they were stored. */
+interface DovecotFiles {
+  readonly uidlists: Map<string, Uidlist>;
+  readonly keywords: Map<string, ReadonlyMap<string, string>>;
+}
+
+async function captureFile(
+  mailbox: string,
+  path: string,
+  archives: ArchiveWriter,
+  { files, clock, signal }: World,
+  { uidlists, keywords }: DovecotFiles,
+) {
+  const [, folder = ".", name = path] = /^(?:(.*)\/)?([^/]*)$/s.exec(path) ?? [];
   for (let attempt = 1; ; attempt += 1) {
     try {
+      if (name !== "dovecot-uidlist" && name !== "dovecot-keywords") return await archives.add(`${mailbox}/${path}`);
+      const { content, stats } = readFile(files, `${mailbox}/${path}`);
       // Dovecot adds lines to it without a lock that others could see: what does not parse is half a line.
-      const torn = path.endsWith("/dovecot-uidlist") && parseUidlist(readFile(files, path).content) === undefined;
-      if (!torn || attempt === 10) return await archives.add(path);
+      const uidlist = name === "dovecot-uidlist" ? parseUidlist(content) : undefined;
+      if (uidlist !== undefined) uidlists.set(folder, uidlist);
+      if (name === "dovecot-keywords") keywords.set(folder, parseKeywords(content));
+      if (uidlist !== undefined || name === "dovecot-keywords" || attempt === 10) {
+        return stats.size > mostInMemory
+          ? await archives.add(`${mailbox}/${path}`)
+          : await archives.addContent(content, stats);
+      }
     } catch (error) {
       if (isAbsent(error)) return undefined;
       // These files are rewritten in place or by rename: a change while one is read is no failure, the next read is whole.
@@ -160,6 +186,28 @@ async function captureFile(path: string, archives: ArchiveWriter, { files, clock
     }
     await clock.sleep(attempt * 5, signal);
   }
+}
+
+/** What is larger has an archive of its own. In bytes. */
+const mostInMemory = 4 * 1024 * 1024;
+/** As many as a Maildir has letters for: there may be more, in Dovecot's index only. */
+const allLetters = 26;
+
+/** What Dovecot keeps of these folders in its index only. */
+async function indexedRows({ uidlists, keywords }: DovecotFiles, dovecot: DovecotCounters): Promise<string[]> {
+  const rows: string[] = [];
+  for (const [folder, { folderGuid, uidValidity }] of uidlists) {
+    const counters = folderGuid === undefined ? undefined : dovecot.counters(folderGuid);
+    if (counters?.uidValidity !== uidValidity) continue;
+    rows.push(rowOf.status(folder, counters));
+    const known = new Set(keywords.get(folder)?.values());
+    if (known.size < allLetters) continue;
+    for (const [keyword, uids] of await dovecot.keywords(folderGuid!, known)) {
+      for (let start = 0; start < uids.length; start += 1000)
+        rows.push(rowOf.keyword(folder, keyword, uids.slice(start, start + 1000)));
+    }
+  }
+  return rows;
 }
 
 async function* encode(rows: readonly string[]): AsyncGenerator<Buffer> {

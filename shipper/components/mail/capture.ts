@@ -6,6 +6,7 @@ import type { CaptureContext, Captured } from "../component.ts";
 import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
 import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
 import { discover } from "./discover.ts";
+import { askDovecot } from "./dovecot-counters.ts";
 
 /** Mailboxes whose index is not stored yet, at the most: it waits for the store while the next mailboxes are read. */
 const unfinished = 4;
@@ -40,6 +41,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
   const sealingKeys = await keys.mailboxes(
     mailboxes.map(({ path, address }) => ({ path, ...(address !== undefined && { address: pathText(address) }) })),
   );
+  const dovecot = await askDovecot(config, context);
   const totals = { mailboxes: 0, messages: 0, messageBytes: 0, folders: 0, files: 0 };
   const table: string[] = [];
   const running = new Set<Promise<void>>();
@@ -75,7 +77,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
 
     async function attempt({ path }: MailboxPlace): Promise<CapturedMailbox | undefined> {
       try {
-        return await captureMailbox(`${rootOf(config)}/${path}`, path, key, writer, context);
+        return await captureMailbox(`${rootOf(config)}/${path}`, path, key, writer, context, dovecot);
       } catch (thrown) {
         signal.throwIfAborted();
         if (isAbsent(thrown) && !exists(files, `${rootOf(config)}/${path}`)) return undefined;
@@ -96,6 +98,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
     { code: "OUTSIDE_THE_LAYOUT", count: strays.length },
     { code: "MESSAGE_NOT_CAPTURED", count: left.unreadable },
     { code: "SPECIAL_FILE_LEFT_OUT", count: left.others },
+    { code: "DOVECOT_NOT_ASKED", count: dovecot.unanswered },
     { code: "LINKED_DIRECTORY", count: left.linkedDirectories },
   ].filter(({ count }) => count > 0);
   const completeness = failures.length + left.unreadable > 0 ? "partial" : "complete";

@@ -15,6 +15,15 @@ export const mailConfig = z.strictObject({
     .refine((layout) => layout.includes("{user}"), { error: "must contain {user}" }),
   /** Whom restored mailboxes belong to; absent: whom they belonged to on the host. */
   owner: z.strictObject({ uid: z.int().nonnegative(), gid: z.int().nonnegative() }).optional(),
+  /** Dovecot is asked for what it keeps in its index only. */
+  doveadm: z
+    .strictObject({
+      /** Put before `doveadm`, to run it elsewhere: `["docker", "exec", "-i", "mail"]`. */
+      command: z.array(z.string().min(1)).default([]),
+      /** Auto: where Dovecot runs on this machine, or a command says where it does. */
+      enabled: z.enum(["auto", "never"]).default("auto"),
+    })
+    .prefault({}),
 });
 
 export type MailConfig = z.infer<typeof mailConfig>;

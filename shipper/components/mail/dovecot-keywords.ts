@@ -32,3 +32,7 @@ export function flagsOf(info: string, keywords: ReadonlyMap<string, string>): st
   }
   return flags;
 }
+
+/** An IMAP atom (RFC 3501 §9) that no program takes for an option. */
+export const isKeyword = (name: string): boolean =>
+  /^[!#$&'+,./0-9:;<=>?@A-Z[^_`a-z|}~][!#$&'+,./0-9:;<=>?@A-Z[^_`a-z|}~-]{0,254}$/.test(name);

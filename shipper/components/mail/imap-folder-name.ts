@@ -5,8 +5,17 @@
  * renames what is no such name, so those are shown under a number instead.
  */
 
-/** Folder path → its IMAP name, with `.` between levels. `top`, which is the INBOX of its user, is shown as `above`, and all others below that. */
-export function imapNames(folders: Iterable<string>, top: string, above: string): Map<string, string> {
+/**
+ * Folder path → its IMAP name, with `.` between levels. `top`, which is the INBOX of its user, is shown as `above`, and all others below that.
+ *
+ * @param numbered all others by number.
+ */
+export function imapNames(
+  folders: Iterable<string>,
+  top: string,
+  above: string,
+  numbered = false,
+): Map<string, string> {
   const names = new Map<string, string>();
   const taken = new Set<string>();
   for (const path of folders) {
@@ -19,7 +28,7 @@ export function imapNames(folders: Iterable<string>, top: string, above: string)
       .split("/")
       .map((element) => element.replace(/^\./, ""))
       .join(".");
-    const name = isImapName(own) && !taken.has(own.toLowerCase()) ? own : `${substitute}${names.size}`;
+    const name = !numbered && isImapName(own) && !taken.has(own.toLowerCase()) ? own : `${substitute}${names.size}`;
     taken.add(name.toLowerCase());
     names.set(path, `${above}.${name}`);
   }

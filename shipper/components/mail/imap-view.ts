@@ -4,6 +4,7 @@
 import { hash } from "node:crypto";
 import type { Files } from "../../../core/ports/files.ts";
 import { pathText } from "../byte-path.ts";
+import type { Counters } from "./dovecot-counters.ts";
 import { flagsOf, parseKeywords } from "./dovecot-keywords.ts";
 import { substitute } from "./imap-folder-name.ts";
 import { type FetchedMessage, fetchedMessage, type Response, sortedFlags } from "./imap-responses.ts";
@@ -62,7 +63,7 @@ export async function viewByImap(
       wrong.push(`${folder.title}: not there`);
       continue;
     }
-    asked.push({ command: `EXAMINE "${folder.name}"`, folder });
+    asked.push({ command: `EXAMINE "${folder.name}" (CONDSTORE)`, folder });
     const { size } = folder.messages;
     if (size === 0) continue;
     const samples = Array.from({ length: Math.min(mostSamples, Math.ceil(size / sampleEvery)) }, sampleAt);
@@ -134,6 +135,9 @@ interface ExpectedFolder {
   /** GUID → base name, where they are not the same. */
   readonly bases: ReadonlyMap<string, string>;
   readonly keywords: ReadonlyMap<string, string>;
+  /** What its indexes hold, where they came back. */
+  readonly captured: Counters | undefined;
+  readonly indexed: ReadonlyMap<string, ReadonlySet<number>>;
   /** What the server says. */
   exists?: number;
   readonly counters: Map<string, number>;
@@ -159,6 +163,7 @@ function expectedFolders(
     const changed: string[] = [];
     const content = own("dovecot-uidlist");
     const keywords = own("dovecot-keywords");
+    const hasIndex = contentOf(files, `${mailbox}/${path}/dovecot.index.log`) !== undefined;
     const uidlist = content && parseUidlist(content);
     return {
       mailbox,
@@ -170,6 +175,8 @@ function expectedFolders(
       bases: new Map([...(uidlist?.guids ?? [])].map(([base, guid]) => [guid, base])),
       changed,
       keywords: parseKeywords(keywords ?? Buffer.alloc(0)),
+      captured: hasIndex ? index.counters.get(path) : undefined,
+      indexed: (hasIndex && index.keywords.get(path)) || new Map(),
       counters: new Map(),
       shown: new Map(),
     };
@@ -195,6 +202,12 @@ function judge(folder: ExpectedFolder): string[] {
     if (next < uidlist.nextUid) wrong.push(`${title}: UIDNEXT ${uidlist.nextUid} is ${next}`);
   }
   const bad: string[] = [];
+  const { captured } = folder;
+  const highest = counters.get("HIGHESTMODSEQ") ?? 0;
+  if (captured && highest < captured.highestModseq)
+    wrong.push(`${title}: HIGHESTMODSEQ ${captured.highestModseq} is ${highest}`);
+  if (captured && (counters.get("UIDNEXT") ?? 0) < captured.nextUid)
+    wrong.push(`${title}: UIDNEXT ${captured.nextUid} is ${counters.get("UIDNEXT")}`);
   const seen = new Set<MessageRow>();
   for (const message of shown.values()) {
     const row = rowOf(folder, message);
@@ -208,14 +221,15 @@ function judge(folder: ExpectedFolder): string[] {
 }
 
 function difference(
-  { uidlist, keywords }: ExpectedFolder,
+  { uidlist, keywords, indexed }: ExpectedFolder,
   row: MessageRow,
   { uid, flags, receivedAt }: FetchedMessage,
 ): string | undefined {
   const expected = uidlist?.uids.get(row.base);
   if (expected !== undefined && expected !== uid) return `had the UID ${expected}`;
-  const captured = row.state === "cur" ? flagsOf(row.info, keywords) : [];
-  const wanted = captured && sortedFlags(captured).join(" ");
+  const named = row.state === "cur" ? flagsOf(row.info, keywords) : [];
+  const unnamed = [...indexed].filter(([, uids]) => uids.has(uid)).map(([keyword]) => keyword);
+  const wanted = named && sortedFlags([...named, ...unnamed]).join(" ");
   if (wanted !== undefined && flags?.join(" ") !== wanted)
     return `had the flags (${wanted}), has (${flags?.join(" ")})`;
   const time = Math.floor(Number(row.modified));

@@ -4,7 +4,10 @@
 import { MailarkError } from "../../../core/errors.ts";
 import { escapeName, formatRow, safePath, unescapeName } from "../../../core/rows.ts";
 import type { SegmentLocation } from "../../pipeline/pack-lane.ts";
+import type { Counters } from "./dovecot-counters.ts";
+import { isKeyword } from "./dovecot-keywords.ts";
 import type { ListedMessage, MessageState } from "./tree.ts";
+import { formatUidSet, parseUidSet } from "./uid-set.ts";
 
 /** A content: what a file holds, found by its hash in an archive. */
 export interface Content {
@@ -38,6 +41,10 @@ export const rowOf = {
     formatRow("file", escapeName(path), octal(mode), bytes, modified, sha256, archive),
   link: (path: string, target: string) => formatRow("link", escapeName(path), escapeName(target)),
   remove: (path: string) => formatRow("remove", escapeName(path)),
+  status: (folder: string, { uidValidity, nextUid, highestModseq }: Counters) =>
+    formatRow("status", escapeName(folder), uidValidity, nextUid, `${highestModseq}`),
+  keyword: (folder: string, keyword: string, uids: readonly number[]) =>
+    formatRow("keyword", escapeName(folder), escapeName(keyword), formatUidSet(uids)),
 } as const;
 
 /** What an index adds up to. */
@@ -52,6 +59,10 @@ export interface Index {
   readonly messages: Map<string, MessageRow>;
   readonly files: Map<string, FileRow>;
   readonly links: Map<string, string>;
+  /** By folder, where Dovecot was asked. */
+  readonly counters: Map<string, Counters>;
+  /** By folder: keywords that no file holds → the UIDs of the messages that have them. */
+  readonly keywords: Map<string, Map<string, ReadonlySet<number>>>;
 }
 
 /**
@@ -82,6 +93,8 @@ function emptyIndex([path, uid, gid]: string[]): Index {
     messages: new Map(),
     files: new Map(),
     links: new Map(),
+    counters: new Map(),
+    keywords: new Map(),
   };
 }
 
@@ -125,14 +138,31 @@ function apply(index: Index, word: string, fields: string[]): void {
     case "link":
       index.links.set(pathField(first), unescapeName(second ?? ""));
       return;
+    case "status":
+      index.keywords.delete(pathField(first));
+      index.counters.set(pathField(first), {
+        uidValidity: numberField(second),
+        nextUid: numberField(third),
+        highestModseq: modseqField(fourth),
+      });
+      return;
+    case "keyword": {
+      const path = pathField(first);
+      const keywords = index.keywords.get(path) ?? new Map<string, ReadonlySet<number>>();
+      const name = keywordField(second);
+      const uids = parseUidSet(third ?? "");
+      if (uids === undefined) throw corrupt("has UIDs that are none");
+      index.keywords.set(path, keywords.set(name, new Set([...(keywords.get(name) ?? []), ...uids])));
+      return;
+    }
     case "remove":
       remove(index, pathField(first));
   }
 }
 
 /** Whatever the path was is gone, and with a folder its messages. */
-function remove({ folders, directories, messages, files, links }: Index, path: string): void {
-  for (const paths of [directories, files, links]) paths.delete(path);
+function remove({ folders, directories, messages, files, links, counters, keywords }: Index, path: string): void {
+  for (const paths of [directories, files, links, counters, keywords]) paths.delete(path);
   if (!folders.delete(path)) return;
   for (const [key, { folder }] of messages) if (folder === path) messages.delete(key);
 }
@@ -178,6 +208,17 @@ function nameField(field: string | undefined, mayBeEmpty = false): string {
 function numberField(field: string | undefined): number {
   if (!/^(0|[1-9]\d{0,15})$/.test(field ?? "")) throw corrupt("has a number that is none");
   return Number(field);
+}
+
+function modseqField(field: string | undefined): bigint {
+  if (!/^(0|[1-9]\d{0,18})$/.test(field ?? "")) throw corrupt("has a number that is none");
+  return BigInt(field!);
+}
+
+function keywordField(field: string | undefined): string {
+  const name = unescapeName(field ?? "");
+  if (!isKeyword(name)) throw corrupt("has a keyword that is none");
+  return name;
 }
 
 function octalField(field: string | undefined): number {

@@ -20,17 +20,22 @@ export interface CopiedMailboxes {
   readonly names: readonly ReadonlyMap<string, string>[];
 }
 
+/** What is done to a folder by its IMAP name: counters raised, or messages given a keyword. */
+export type Change =
+  | { readonly folder: string; readonly nextUid: number; readonly highestModseq: bigint }
+  | { readonly folder: string; readonly keyword: string; readonly uids: string };
+
 export interface PrivateDovecot {
   /** The mailboxes themselves are only read. Paths in latin1. */
-  copy(mailboxes: readonly { readonly mailbox: string; readonly tree: Tree }[]): CopiedMailboxes;
+  copy(mailboxes: readonly { readonly mailbox: string; readonly tree: Tree }[], numbered?: boolean): CopiedMailboxes;
   /**
    * What an IMAP server says to these commands, each without its line end.
    *
    * @throws MailarkError `PROGRAM_FAILED` when it did not come up, or is still busy after five minutes; `CHECK_FAILED` when it came up and broke off.
    */
   imap(copy: CopiedMailboxes, commands: readonly string[]): AsyncGenerator<Response>;
-  /** What `doveadm` prints. Throws as `outputOf` does. */
-  doveadm(copy: CopiedMailboxes, words: readonly string[]): Promise<Buffer>;
+  /** Lets `doveadm` change folders of a copy that have numbers for names. Throws as `outputOf` does. */
+  change(copy: CopiedMailboxes, changes: readonly Change[]): Promise<void>;
   discard(copy: CopiedMailboxes): void;
   /** Nothing of it is left. */
   remove(): Promise<void>;
@@ -77,13 +82,15 @@ export async function openPrivateDovecot(
     let copies = 0;
     const environment = ({ home }: CopiedMailboxes) => ({ HOME: home, USER: "mailark", TZ: "UTC" });
     return {
-      copy(mailboxes) {
+      copy(mailboxes, numbered = false) {
         copies += 1;
         const home = `${path}/${copies}`;
         const owner = asRoot ? account : undefined;
         files.mkdirSync(home, { mode: 0o700 });
         if (owner) files.chownSync(home, owner.uid, owner.gid);
-        const names = mailboxes.map((each, number) => copyMailbox(files, each, { home, name: `m${number}`, owner }));
+        const names = mailboxes.map((each, number) =>
+          copyMailbox(files, each, { home, name: `m${number}`, owner, numbered }),
+        );
         return { home, names };
       },
       async *imap(copy, commands) {
@@ -120,8 +127,16 @@ export async function openPrivateDovecot(
           await running.exited;
         }
       },
-      doveadm: ({ home }, words) =>
-        shelter.run([...privileges, "env", `HOME=${home}`, "USER=mailark", "doveadm", "-c", config, ...words]),
+      async change(copy, changes) {
+        const environment = ["env", `HOME=${copy.home}`, "USER=mailark"];
+        const lines = changes.map((change) =>
+          "keyword" in change
+            ? ["keyword", change.folder, change.keyword, change.uids]
+            : ["status", change.folder, change.nextUid, change.highestModseq],
+        );
+        const input = lines.map((words) => `${words.join("\t")}\n`).join("");
+        await shelter.run([...privileges, ...environment, "sh", "-c", changeScript, "sh", config], input);
+      },
       discard: ({ home }) => removeTree(files, home),
       remove: () => shelter.remove(),
     };
@@ -155,6 +170,16 @@ export async function openPrivateDovecot(
     });
   }
 }
+
+/** Takes tab-separated rows. Folders must have been looked at before their counters can be raised. One shell for all, since to start one `doveadm` after the other takes less than to start one from here. */
+const changeScript = `
+doveadm -c "$1" mailbox status uidnext "*" < /dev/null > /dev/null || exit
+while IFS="	" read -r what folder first second; do
+  case $what in
+    status) doveadm -c "$1" mailbox update --min-next-uid "$first" --min-highest-modseq "$second" "$folder" ;;
+    keyword) doveadm -c "$1" flags add "$first" mailbox "$folder" uid "$second" ;;
+  esac < /dev/null || exit
+done`;
 
 /**
  * All that Dovecot 2.3 must be told: nothing of the machine's own configuration is read. A size in a file's name that is wrong since ever would

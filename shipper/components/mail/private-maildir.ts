@@ -11,6 +11,16 @@ import { imapNames, topFolder } from "./imap-folder-name.ts";
 import { readFile } from "./read-file.ts";
 import { messageStates, type Tree } from "./tree.ts";
 
+export interface CopyPlan {
+  /** The directory that is the Maildir. */
+  readonly home: string;
+  readonly name: string;
+  /** Of the copy; `undefined`: who runs this. */
+  readonly owner: Owner | undefined;
+  /** Gives folders numbers for names. */
+  readonly numbered: boolean;
+}
+
 /** What tells UIDs, keywords and counters. */
 const ownFiles = ["dovecot-uidlist", "dovecot-keywords", "dovecot.index", "dovecot.index.log"];
 
@@ -18,16 +28,14 @@ const ownFiles = ["dovecot-uidlist", "dovecot-keywords", "dovecot.index", "dovec
  * Puts a mailbox into a Maildir of copies: as the folder `name` and those below it.
  *
  * @param mailbox absolute path in latin1, and `tree` what is there.
- * @param home the directory that is the Maildir.
- * @param owner of the copy; absent: who runs this.
  * @returns folder of the mailbox → its IMAP name in the copy.
  */
 export function copyMailbox(
   files: Files,
   { mailbox, tree }: { readonly mailbox: string; readonly tree: Tree },
-  { home, name, owner }: { readonly home: string; readonly name: string; readonly owner: Owner | undefined },
+  { home, name, owner, numbered }: CopyPlan,
 ): ReadonlyMap<string, string> {
-  const names = imapNames(tree.folders.keys(), topFolder(tree.folders.keys()) ?? ".", name);
+  const names = imapNames(tree.folders.keys(), topFolder(tree.folders.keys()) ?? ".", name, numbered);
   const placeOf = (folder: string) => `${home}/.${names.get(folder)}`;
   for (const folder of names.keys()) {
     makeDirectory(placeOf(folder));

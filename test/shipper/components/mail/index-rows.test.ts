@@ -45,7 +45,36 @@ describe("an index", () => {
     expect([...index.files.keys(), ...index.links.keys()]).toEqual(["m/subscriptions", ".sieve"]);
   });
 
+  test("keeps what Dovecot was asked, and forgets it with its folder or when it is asked again", async () => {
+    const status = (modseq: string) => row("status", "m", 7, 12, modseq);
+    const asked = [
+      ...sound,
+      status("9007199254740993"),
+      row("keyword", "m", "todo", "1,3:5"),
+      row("keyword", "m", "todo", "9"),
+    ];
+    const index = await replay(asked);
+    expect(index.counters.get("m")).toEqual({ uidValidity: 7, nextUid: 12, highestModseq: 9007199254740993n });
+    expect(index.keywords.get("m")).toEqual(new Map([["todo", new Set([1, 3, 4, 5, 9])]]));
+    expect((await replay([...asked, status("8")])).keywords.size).toBe(0);
+    const gone = await replay([
+      ...asked,
+      row("delete", "m", "1.a"),
+      row("remove", "m/subscriptions"),
+      row("remove", ".sieve"),
+      row("remove", "m"),
+    ]);
+    expect([gone.counters.size, gone.keywords.size]).toEqual([0, 0]);
+  });
+
   test.each<[string, readonly string[]]>([
+    ["a keyword that is an option", [...sound, row("keyword", "m", "-o", "1")]],
+    ["a keyword with a space", [...sound, row("keyword", "m", "a%20b", "1")]],
+    ["a keyword with a tab", [...sound, row("keyword", "m", "a%09b", "1")]],
+    ["UIDs that are a command", [...sound, row("keyword", "m", "todo", "1;reboot")]],
+    ["UIDs without an end", [...sound, row("keyword", "m", "todo", "1:*")]],
+    ["UIDs beyond all bounds", [...sound, row("keyword", "m", "todo", "1:4294967295")]],
+    ["a counter that is none", [...sound, row("status", "m", 7, 12, "1e9")]],
     ["nothing at all", []],
     ["rows before its mailbox", [row("directory", "x", "0700"), ...sound]],
     ["no row for its own directory", [row("mailbox", "a.org/u", 0, 0)]],
