@@ -28,7 +28,11 @@ export async function checkIndexes(
   const args = ["--heapallindexed", "--parent-check", "--no-password"];
   try {
     if (!there) await inside("CREATE EXTENSION amcheck SCHEMA pg_catalog");
-    await outputOf(processes, connection.command("pg_amcheck", [...args, connection.words(database)]), { signal });
+    await outputOf(
+      connection.through(processes),
+      connection.command("pg_amcheck", [...args, connection.words(database)]),
+      { signal },
+    );
     if (!there) await inside("DROP EXTENSION amcheck");
     return { name, outcome: "passed", detail: "pg_amcheck found nothing wrong" };
   } catch (error) {

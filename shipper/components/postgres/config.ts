@@ -5,7 +5,8 @@ const path = z.string().regex(/^\//, "must be an absolute path");
 const name = z.string().min(1);
 
 /**
- * A password is never in the configuration itself. It comes from `passwordFile` (the password and nothing else), from `passfile` (libpq's
+ * A password is never in the configuration itself. It comes from `passwordFile` (the password and nothing else), a file of
+ * this machine wherever the programs run, from `passfile` (libpq's
  * own form, `host:port:database:user:password`), from a `service` of libpq, or is not needed, as for `postgres` over the socket.
  */
 export const postgresConfigSchema = z
@@ -23,7 +24,7 @@ export const postgresConfigSchema = z
     databases: z.union([z.literal("all"), z.array(name).min(1)]).default("all"),
     /** Where a session begins that asks for databases and roles. */
     maintenanceDatabase: name.default("postgres"),
-    /** Put before every program, to run it elsewhere: `["docker", "exec", "-i", "db"]`. Paths are then paths of that place. */
+    /** Put before every program, to run it elsewhere: `["docker", "exec", "-i", "db"]`. `socketDirectory` and `passfile` are then of that place. */
     command: z.array(name).default([]),
     /** A dump that prints nothing for so long is given up, as is a lock that is not to be had. */
     stallSeconds: z.number().positive().default(300),
@@ -35,10 +36,6 @@ export const postgresConfigSchema = z
   .refine(
     ({ passwordFile, passfile }) => passwordFile === undefined || passfile === undefined,
     "give passwordFile or passfile, not both",
-  )
-  .refine(
-    ({ passwordFile, command }) => passwordFile === undefined || command.length === 0,
-    "a program that runs elsewhere cannot read passwordFile: put the password into a passfile of that place",
   );
 
 export type PostgresConfig = z.infer<typeof postgresConfigSchema>;

@@ -3,7 +3,7 @@
  * server in a container differs in nothing but the words before the program.
  */
 import { MailarkError } from "../../../core/errors.ts";
-import { outputOf } from "../../processes.ts";
+import { outputOf, type Processes } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { leashed, reach } from "../elsewhere.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -21,10 +21,12 @@ export interface Connection {
   readonly stallSeconds: number;
   /** Where a session begins that is about no database in particular. */
   readonly maintenanceDatabase: string;
-  /** The command line that runs a program there. It names no secret. */
+  /** The command line that runs a program there. It names no secret. What it starts is started {@link Connection.through through} these. */
   command(program: string, args: readonly string[]): readonly [string, ...string[]];
   /** The same for a program that reads no input: it is ended by the end of that, where it runs elsewhere. */
   leashed(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** Processes that are handed the secret as they start. */
+  through(processes: Processes): Processes;
   /** libpq's words for a database of the server, in a session that no setting of a role or database disturbs. */
   words(database: string): string;
   /** The argument that leads a program there. */
@@ -71,7 +73,12 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   const { files, processes, signal } = world;
   await reach(options.command, world);
   const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
-  const secret: PrivateFile | undefined = password === undefined ? undefined : writePassfile(files, password);
+  const isHere = options.command.length === 0;
+  const secret: PrivateFile | undefined =
+    password === undefined || !isHere ? undefined : writePassfile(files, password);
+  // No file can be put beside a program elsewhere: its first line of input is the secret.
+  const told = isHere ? undefined : password;
+  const hand = told === undefined ? [] : ["sh", "-c", handSecret, "sh"];
   const settings = {
     service: options.service,
     host: options.socketDirectory ?? options.host,
@@ -82,26 +89,31 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     application_name: "mailark",
     options: sessionOptions(undisturbed),
   };
-  const here = options.command.length === 0 ? withoutForeignVariables() : [];
+  const here = isHere ? withoutForeignVariables() : [];
   const words = (program: string, args: readonly string[]) => [
     ...here,
     options.programs === undefined ? program : `${options.programs}/${program}`,
     ...args,
   ];
   const command = (program: string, args: readonly string[]) =>
-    [...options.command, ...words(program, args)] as [string, ...string[]];
+    [...options.command, ...hand, ...words(program, args)] as [string, ...string[]];
   const wordsFor = (dbname: string) => connectionString({ ...settings, dbname });
   const find = async (name: string): Promise<Program> => {
     try {
-      const said = await outputOf(processes, command(name, ["--version"]), { signal });
+      const said = await outputOf(
+        processes,
+        [...options.command, ...words(name, ["--version"])] as [string, ...string[]],
+        {
+          signal,
+        },
+      );
       return { name, version: versionOf(said.toString("utf8")) };
     } catch (cause) {
       signal.throwIfAborted();
       throw new MailarkError("PROGRAM_MISSING", `there is no ${name}`, {
-        hint:
-          options.command.length === 0
-            ? "install the client programs of the database: postgresql-client"
-            : "name a container that has the client programs: that of the database server, as a rule",
+        hint: isHere
+          ? "install the client programs of the database: postgresql-client"
+          : "name a container that has the client programs: that of the database server, as a rule",
         cause,
       });
     }
@@ -116,12 +128,26 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     stallSeconds: options.stallSeconds,
     maintenanceDatabase: options.maintenanceDatabase,
     command,
-    leashed: (program, args) => leashed(options.command, words(program, args)),
+    leashed: (program, args) => leashed(options.command, words(program, args), hand),
+    through: (by) => (told === undefined ? by : telling(by, told)),
     words: wordsFor,
     to: (database) => `--dbname=${wordsFor(database)}`,
     find,
     scrub: (text) => (password ? text.replaceAll(password, "…") : text),
     close: () => secret?.remove(),
+  };
+}
+
+/** libpq takes a password file for none unless it is a plain file; the environment of a program can be read by its own user only. */
+const handSecret = 'IFS= read -r PGPASSWORD || exit; export PGPASSWORD; exec "$@"';
+
+function telling(processes: Processes, secret: string): Processes {
+  return {
+    async start(command, options) {
+      const running = await processes.start(command, options);
+      running.stdin.write(`${secret}\n`);
+      return running;
+    },
   };
 }
 

@@ -17,7 +17,7 @@ export async function* dumpOutput(
   connection: Connection,
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): AsyncGenerator<Buffer> {
-  const running = await processes.start(connection.leashed(program, args), { signal });
+  const running = await connection.through(processes).start(connection.leashed(program, args), { signal });
   const watch = watchForStalls(clock, connection.stallSeconds);
   const stalled = watch.stalled.then((): never => {
     const reason = stall(program, running, connection);

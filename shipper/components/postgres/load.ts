@@ -7,7 +7,7 @@ import type { Connection } from "./connection.ts";
 import { type DatabaseFacts, type Facts, readWhole } from "./facts.ts";
 import { type GlobalStatement, globalStatements, withLocation } from "./globals.ts";
 import { ownDatabases } from "./server.ts";
-import { sqlStateOf, withSession } from "./session.ts";
+import { type SessionWorld, sqlStateOf, withSession } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
 
 export interface LoadOptions {
@@ -94,7 +94,9 @@ async function loadArchive(
   made?.("database", name);
   try {
     const command = connection.command("pg_restore", [...args, connection.to(from)]);
-    await feed(world.processes, command, snapshot.readPart(snapshot.part(part)), { signal: world.signal });
+    await feed(connection.through(world.processes), command, snapshot.readPart(snapshot.part(part)), {
+      signal: world.signal,
+    });
   } catch (error) {
     throw refused(part, connection, error, []);
   }
@@ -118,7 +120,7 @@ function refused(part: string, connection: Connection, error: unknown, about: re
 export async function unload(
   made: readonly { readonly kind: "role" | "tablespace" | "database"; readonly name: string }[],
   connection: Connection,
-  world: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
 ): Promise<void> {
   for (const { kind, name } of made.toReversed()) {
     const from = name === connection.maintenanceDatabase ? otherThan(name) : connection.maintenanceDatabase;

@@ -3,7 +3,7 @@ import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { PostgresConfig } from "./config.ts";
 import type { Connection } from "./connection.ts";
-import { openSession, type Session, withSession } from "./session.ts";
+import { openSession, type Session, type SessionWorld, withSession } from "./session.ts";
 
 export interface Server {
   /** `15.18` */
@@ -105,7 +105,7 @@ export async function isChanged(session: Session): Promise<boolean> {
 /** A session of a database in its own encoding. */
 export function openDatabase(
   connection: Connection,
-  world: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
   database: Pick<Database, "name" | "encoding">,
 ): Promise<Session> {
   return openSession(connection, world, database.name, textOf(database));

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
+import { whileAnswering } from "./pulse.ts";
 
 /** What a column may be in an answer: everything that is not a small number is asked for as text. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;
@@ -21,6 +22,9 @@ export interface Session {
   /** Leaves; what is open is rolled back. Never throws, and may be called again. */
   close(): Promise<void>;
 }
+
+/** What a session takes of the world. */
+export type SessionWorld = Pick<World, "processes" | "clock" | "signal">;
 
 /** What the text of a value depends on, so that one content has one text everywhere. */
 const settings: Readonly<Record<string, string>> = {
@@ -46,12 +50,14 @@ const settings: Readonly<Record<string, string>> = {
  */
 export async function openSession(
   connection: Connection,
-  { processes, signal }: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
   database = connection.maintenanceDatabase,
   encoding: Session["encoding"] = "utf8",
 ): Promise<Session> {
+  const { processes, signal } = world;
   const args = ["-X", "-q", "-A", "-t", "-w", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose"];
-  const running = await processes.start(connection.command("psql", [...args, connection.to(database)]), { signal });
+  const command = connection.command("psql", [...args, connection.to(database)]);
+  const running = await connection.through(processes).start(command, { signal });
   const mark = `mailark ${randomBytes(12).toString("hex")}`;
   let text = "";
   let lines: string[] = [];
@@ -85,12 +91,14 @@ export async function openSession(
     waiting = undefined;
   });
 
-  const ask = (statements: string) =>
-    new Promise<string[]>((resolve, reject) => {
+  const ask = (statements: string) => {
+    const answer = new Promise<string[]>((resolve, reject) => {
       if (over) return reject(signal.aborted ? signal.reason : over);
       waiting = { resolve, reject };
       running.stdin.write(Buffer.from(`${statements};\n\\echo ${mark}\n`, encoding));
     });
+    return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));
+  };
   const session: Session = {
     encoding,
     query: async <R extends Row>(select: string) =>
@@ -121,7 +129,7 @@ export async function openSession(
 /** Runs `work` with a session of its own, and closes that. */
 export async function withSession<T>(
   connection: Connection,
-  world: Pick<World, "processes" | "signal">,
+  world: SessionWorld,
   work: (session: Session) => Promise<T>,
   database?: string,
 ): Promise<T> {

@@ -135,7 +135,7 @@ async function fillService(
   } catch (error) {
     world.progress("taking back what was loaded");
     // An interrupted restore is taken back too.
-    await unload(made, connection, { processes: world.processes, signal: AbortSignal.timeout(300_000) });
+    await unload(made, connection, { ...world, signal: AbortSignal.timeout(300_000) });
     throw error;
   }
 }

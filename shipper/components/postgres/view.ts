@@ -1,9 +1,7 @@
 /** A view of one database that stands still, which a dump program can take over. */
-import type { Clock } from "../../../core/ports/clock.ts";
-import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
 import { type Database, openDatabase } from "./server.ts";
-import type { Session } from "./session.ts";
+import type { Session, SessionWorld } from "./session.ts";
 import { quoteName, quoteText } from "./sql-text.ts";
 import { listTables, type Table } from "./tables.ts";
 
@@ -24,11 +22,7 @@ export interface View {
  *
  * @throws MailarkError `PROGRAM_FAILED`.
  */
-export async function openView(
-  connection: Connection,
-  database: Database,
-  world: Pick<World, "processes" | "signal"> & { readonly clock: Clock },
-): Promise<View> {
+export async function openView(connection: Connection, database: Database, world: SessionWorld): Promise<View> {
   const session = await openDatabase(connection, world, database);
   try {
     await session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
