@@ -6,6 +6,7 @@ import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
 import { backup } from "../../shipper/backup.ts";
 import type { CaptureContext, Captured, Component } from "../../shipper/components/component.ts";
+import type { Comparison } from "../../shipper/consistency/comparison.ts";
 import { nodeProcesses } from "../../shipper/processes.ts";
 import { sealingKeys } from "../../shipper/sealing-keys.ts";
 import { memoryStore } from "../fixtures/memory-store.ts";
@@ -16,7 +17,12 @@ const component = (name: Component["name"], capture: (context: CaptureContext) =
   ({ name, capture }) as Component;
 const nothing: Captured = { cutAt: 0, completeness: "complete", tools: {}, facts: {}, warnings: [] };
 
-function run(components: readonly Component[], store: ObjectWriter, signal = new AbortController().signal) {
+function run(
+  components: readonly Component[],
+  store: ObjectWriter,
+  signal = new AbortController().signal,
+  comparison?: Comparison,
+) {
   const hostId = "host-1";
   const world = { files: nodeFiles, clock: systemClock, processes: nodeProcesses, signal, progress: () => {} };
   const keys = sealingKeys({
@@ -28,7 +34,7 @@ function run(components: readonly Component[], store: ObjectWriter, signal = new
   });
   const signer = signerOf(generateSigningKey());
   const breakGlass = { "restore.sh": Buffer.from("#!/bin/sh\n"), "format.md": Buffer.from("# The format\n") };
-  return backup(components, { store, hostId, signer, keys, breakGlass }, world);
+  return backup(components, { store, hostId, signer, keys, breakGlass }, world, {}, comparison);
 }
 
 const runsOf = (objects: ReadonlyMap<string, Buffer>) =>
@@ -95,4 +101,48 @@ test("a run that is interrupted begins no other component, and has a record all 
   await expect(run([interrupted, next], store, controller.signal)).rejects.toThrow("interrupted");
   expect(begun).toBe(false);
   expect(runsOf(store.objects)).toMatchObject([{ components: [{ component: "mysql", outcome: "failed" }] }]);
+});
+
+describe("a comparison", () => {
+  const order: string[] = [];
+  const recorded: Comparison = {
+    begin: async () => void order.push("begin"),
+    captured: async (name) => void order.push(`captured ${name}`),
+    async finish() {
+      order.push("finish");
+      return [{ code: "ALIAS_TO_NOWHERE", names: ["one", "two"] }];
+    },
+  };
+  const capturing = (name: Component["name"]) =>
+    component(name, async () => {
+      order.push(name);
+      if (name === "queue") throw new Error("made up");
+      return { ...nothing, cutAt: 5, warnings: [{ code: "MADE_UP", count: 3 }] };
+    });
+
+  test("looks before the first capture, right after each that went well, and after the last; its counts are in the record", async () => {
+    const store = memoryStore();
+    order.length = 0;
+    const components = [capturing("mysql"), capturing("queue"), capturing("mail")];
+    const { exitCode, findings } = await run(components, store, undefined, recorded);
+    expect(order).toEqual(["begin", "mysql", "captured mysql", "queue", "mail", "captured mail", "finish"]);
+    expect({ exitCode, findings }).toMatchObject({ exitCode: 3, findings: [{ names: ["one", "two"] }] });
+    const [record] = runsOf(store.objects);
+    expect(record.warnings).toEqual([{ code: "ALIAS_TO_NOWHERE", count: 2 }]);
+    const captured = { cutAt: "1970-01-01T00:00:00.005Z", warnings: [{ code: "MADE_UP", count: 3 }] };
+    expect(record.components).toMatchObject([captured, { outcome: "failed" }, captured]);
+    expect(Object.keys(record.components[1])).not.toContain("cutAt");
+  });
+
+  test("says nothing of a run that was interrupted, and a run without one has no word of it", async () => {
+    const [store, other] = [memoryStore(), memoryStore()];
+    const controller = new AbortController();
+    const interrupting = component("mysql", async () => {
+      controller.abort(new Error("interrupted"));
+      return nothing;
+    });
+    await expect(run([interrupting], store, controller.signal, recorded)).rejects.toThrow("interrupted");
+    await run([capturing("mail")], other);
+    for (const { objects } of [store, other]) expect(runsOf(objects)[0]).not.toHaveProperty("warnings");
+  });
 });
