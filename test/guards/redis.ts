@@ -93,6 +93,13 @@ export const redisGuards: readonly Guard[] = [
     test: { file: stage, name: "%s is refused before anything is touched" },
   },
   {
+    guard: "what can be loaded only in part is not loaded",
+    file: at("stage.ts"),
+    find: 'if (!facts.counted) throw unloadable("it has values of a later release");',
+    replace: 'if (!facts) throw unloadable("");',
+    test: { file: stage, name: "could be given only a part of a snapshot is not touched" },
+  },
+  {
     guard: "what was loaded is taken back when the rest can not be",
     file: at("load-service.ts"),
     find: "await takeBack(connection, added, world);",

@@ -115,11 +115,15 @@ async function* keyCommands(
     commands = [];
   }
   if (reader.end !== undefined && "bytes" in reader.end) return;
-  throw new MailarkError("RESTORE_FAILED", "the snapshot holds values that can not be loaded key by key", {
-    detail: reader.end?.unknown ?? "the file ends too early",
+  throw unloadable(reader.end?.unknown ?? "the file ends too early");
+}
+
+/** A file that this program can not take apart. */
+export const unloadable = (detail: string): MailarkError =>
+  new MailarkError("RESTORE_FAILED", "the snapshot holds values that can not be loaded key by key", {
+    detail,
     hint: "restore to a directory, and start the server with the file dump.rdb in its data directory",
   });
-}
 
 /** What DUMP would give: the value, the file's version and a checksum of both, the last two with the lowest byte first. */
 function payloadOf({ payload = [] }: RdbKey, version: number): Buffer {

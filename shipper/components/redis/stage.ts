@@ -6,7 +6,7 @@ import type { Place, Staged, World } from "../component.ts";
 import type { RedisConfig } from "./config.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import { type Facts, readFacts } from "./facts.ts";
-import { loadService } from "./load-service.ts";
+import { loadService, unloadable } from "./load-service.ts";
 import { startScratch } from "./scratch.ts";
 import type { Keyspace } from "./server.ts";
 import { type StagedFile, writeFiles } from "./stage-directory.ts";
@@ -48,6 +48,7 @@ export async function stageRedis(
   }
   if (place.kind === "scratch")
     return { place, facts, ...(await startScratch(config, snapshot, facts, place.path, world)) };
+  if (!facts.counted) throw unloadable("it has values of a later release");
   const connection = await connectionOf(config, world);
   const { held } = await loadService(snapshot, connection, { hold: config.hold, own: config.user }, world);
   return { place, facts, connection, held, remove: none };

@@ -134,6 +134,24 @@ describe("a service that", () => {
     await emptyAgain();
   });
 
+  test("could be given only a part of a snapshot is not touched", async () => {
+    const later = Object.create(snapshot, {
+      readPart: {
+        value: async function* (part: { name: string }) {
+          if (part.name !== "facts") yield* snapshot.readPart(snapshot.part(part.name));
+          else yield Buffer.from('{"counted":false,"databases":[],"libraries":[],"users":[],"settings":{}}');
+        },
+      },
+    });
+    const component = redisComponent(configOf(target));
+    await live.ask(["CONFIG", "RESETSTAT"]);
+    await expect(component.stage(later, { kind: "service" }, {}, vault.world())).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      hint: expect.stringContaining("dump.rdb"),
+    });
+    expect(await live.ask(["INFO", "commandstats"])).not.toMatch(/cmdstat_(restore|flushall)/);
+  });
+
   test("refuses a single key is empty again", async () => {
     await live.ask(["CONFIG", "SET", "maxmemory", "3mb"]);
     await expect(intoService()).rejects.toMatchObject({ code: "PROGRAM_FAILED", detail: expect.stringMatching(/OOM/) });
