@@ -28,6 +28,8 @@ export interface Container {
   readonly name: string;
   /** What a configuration has as `command`: the words before a program that is to run in it. */
   readonly command: readonly [string, ...string[]];
+  /** The words before a program that is to run in a container of its own with the same files, also while this one is stopped. */
+  readonly oneOff: readonly [string, ...string[]];
   /** Its root directory, as this machine sees it. No program in it knows that path. */
   readonly root: string;
   readonly podman: Podman;
@@ -39,6 +41,8 @@ export interface Container {
   unpause(): Promise<void>;
   /** Ends its processes; it is still there. */
   stop(): Promise<void>;
+  /** Starts it again; does not wait for its service. */
+  start(): Promise<void>;
   /** Ends it and leaves nothing of it. May be called again. */
   remove(): Promise<void>;
 }
@@ -71,7 +75,7 @@ async function create(
   chmodSync(directory, 0o711);
   const podman = podmanIn(directory, runtime);
   const name = containerName(what);
-  const rm = ["rm", "--force", "--time", "0", "--ignore", name];
+  const rm = ["rm", "--all", "--force", "--time", "0"];
   const watcher = startWatcher(directory, [...podman.words, ...rm]);
   let removed: Promise<void> | undefined;
   const remove = () => {
@@ -89,11 +93,12 @@ async function create(
     const { root, mounts } = makeSkeleton(directory, without);
     prepare?.(root);
     const mounted = Object.entries(volumes).flatMap(([inside, here]) => ["--volume", `${here}:${inside}`]);
-    const options = ["--detach", "--name", name, ...limits, ...mounts, ...mounted];
-    await podman.run(["run", ...options, "--rootfs", root, ...command]);
+    const files = [...limits, ...mounts, ...mounted, "--rootfs", root];
+    await podman.run(["run", "--detach", "--name", name, ...files, ...command]);
     return {
       name,
       command: prefix,
+      oneOff: [...podman.words, "run", "--rm", "-i", ...files],
       root,
       podman,
       run,
@@ -104,6 +109,7 @@ async function create(
       pause: async () => void (await podman.run(["pause", name])),
       unpause: async () => void (await podman.run(["unpause", name])),
       stop: async () => void (await podman.run(["stop", "--time", "0", name])),
+      start: async () => void (await podman.run(["start", name])),
       remove,
     };
   } catch (error) {

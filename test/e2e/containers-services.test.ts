@@ -169,6 +169,25 @@ describe("a mail server in a container", () => {
     await proven(mailComponent(mailConfig.parse({ root: volume })), mail, "here");
   });
 
+  test("has its queue brought back while it is stopped, by a container of its own, and then all of it is on hold", async () => {
+    const service = { kind: "service" } as const;
+    const snapshot = await vault.open("queue");
+    const world = vault.world();
+    await expect(queue().stage(snapshot, service, {}, world)).rejects.toMatchObject({ code: "RESTORE_FAILED" });
+    await mail.run(["postsuper", "-d", "ALL"]);
+    await mail.stop();
+    await expect(queue().stage(snapshot, service, {}, world)).rejects.toMatchObject({ code: "PLACE_UNREACHABLE" });
+    const beside = queueComponent(queueConfigSchema.parse({ command: [...mail.oneOff] }));
+    const staged = await beside.stage(snapshot, service, {}, world);
+    const checks = await beside.check(staged, world);
+    expect(checks.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+    await staged.remove();
+    await mail.start();
+    const held = readdirSync(join(mail.root, "var/spool/postfix/hold"));
+    expect(held).toHaveLength(3);
+    expect(await mail.run(["postcat", "-q", held[0]!])).toContain("Hello");
+  });
+
   test("that is stopped is told as such", async () => {
     await mail.stop();
     const configs = configsComponent(configsConfig.parse({ paths: ["/etc/postfix"], command: [...mail.command] }));
