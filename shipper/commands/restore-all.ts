@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { listComponents, type Moment } from "../../core/catalog.ts";
-import { exitCodes, MailarkError } from "../../core/errors.ts";
+import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { PlannedItem } from "../components/component.ts";
 import { configuredNames } from "../composition.ts";
@@ -64,6 +64,7 @@ export async function restoreAll(context: CommandContext, options: RestoreAllOpt
   };
   const before = plan.source.config;
   const early = before && journalOf(context, before, plan.source);
+  if (before && early) await refuseUnlessEmpty(context, plan, before, early);
   if (before?.services) await control(before.services, "stop", before.services.mail, world);
   let whole = true;
   for (const choice of plan.choices.filter(({ name }) => isConfiguration(name))) {
@@ -121,6 +122,30 @@ async function prepare(context: CommandContext, options: RestoreAllOptions): Pro
   if (choices.length > 0) return { source, choices };
   throw new MailarkError("SNAPSHOT_UNKNOWN", "the store has no snapshot of this host", {
     hint: "`mailark list --hosts` shows which hosts it knows",
+  });
+}
+
+/**
+ * A machine that is configured may be one that works: it is looked at before anything is stopped.
+ *
+ * @throws MailarkError `TARGET_NOT_EMPTY` naming the components whose services hold something that no restore of this host has begun.
+ */
+async function refuseUnlessEmpty(context: CommandContext, { choices }: Plan, config: Config, journal: Journal) {
+  const occupied: string[] = [];
+  for (const { name } of choices.filter((choice) => journal.step(choice.name) === undefined)) {
+    try {
+      await context.composition.component(name, config.components).filling?.refuseUnlessEmpty(worldOf(context));
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      const { code, message } = asMailarkError(thrown);
+      // A server that is not up yet may be empty: it is asked again when it was started.
+      if (code === "TARGET_NOT_EMPTY") occupied.push(`${name}: ${message}`);
+    }
+  }
+  if (occupied.length === 0) return;
+  throw new MailarkError("TARGET_NOT_EMPTY", "this machine holds something already: nothing was stopped or changed", {
+    detail: occupied.join("\n"),
+    hint: "restore onto a machine whose services are empty, or one component at a time with --to DIR",
   });
 }
 
