@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Dirent } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Files } from "../../../../core/ports/files.ts";
 import { mailComponent } from "../../../../shipper/components/mail/component.ts";
@@ -55,11 +56,11 @@ describe("a mailbox that another process changes all the time", () => {
 
 describe("listing", () => {
   const list = (files: Files) => listMailbox(maildir, { ...vault.world(), files });
-  /** The disk, with another readdir. */
-  const readingBy = (readdir: (disk: Files, path: string, names: () => string[]) => string[]): Files => {
+  /** The disk, with another readdir: of names, or of entries where a directory can have others in it. */
+  const readingBy = <T = string>(readdir: (disk: Files, path: string, listed: () => T[]) => T[]): Files => {
     const disk = vault.world().files;
     const readdirSync = (...args: Parameters<Files["readdirSync"]>) =>
-      readdir(disk, args[0].toString().replace("/./", "/"), () => disk.readdirSync(...args) as unknown as string[]);
+      readdir(disk, args[0].toString().replace(/\/\.(?=\/|$)/, ""), () => disk.readdirSync(...args) as unknown as T[]);
     return { ...disk, readdirSync: readdirSync as unknown as Files["readdirSync"] };
   };
 
@@ -133,17 +134,12 @@ describe("listing", () => {
     writeFile(`${maildir}/cur/1.a:2,`, "");
     writeFile(`${maildir}/dovecot-uidlist`, uidlist(1, ["1.a"]));
     let passes = 0;
-    const racing: Files = {
-      ...vault.world().files,
-      readdirSync: ((path: Buffer, ...rest: []) => {
-        const { readdirSync, utimesSync } = vault.world().files;
-        const entries = readdirSync(path, ...rest) as unknown as { name: string }[];
-        if (path.toString().replace(/\/\.$/, "") !== maildir) return entries;
-        passes += 1;
-        utimesSync(maildir, 1, passes);
-        return hidden.includes(passes) ? entries.filter(({ name }) => name !== "dovecot-uidlist") : entries;
-      }) as unknown as Files["readdirSync"],
-    };
+    const racing = readingBy<Dirent>((disk, path, entries) => {
+      if (path !== maildir) return entries();
+      passes += 1;
+      disk.utimesSync(maildir, 1, passes);
+      return entries().filter(({ name }) => name !== "dovecot-uidlist" || !hidden.includes(passes));
+    });
     expect(await list(racing)).toMatchObject({ proof: "agreed", files: ["dovecot-uidlist"] });
     expect(passes).toBe(4);
   });
