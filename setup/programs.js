@@ -40,6 +40,8 @@ export const needs = {
   // Containers of the tests. No image is ever fetched.
   podman: { programs: ["podman"] },
   runc: { programs: ["runc"] },
+  acl: { programs: ["getfacl", "setfacl"] },
+  attr: { programs: ["getfattr", "setfattr"] },
   "util-linux": { programs: ["setpriv", "flock"] },
 };
 

@@ -1,4 +1,5 @@
 import { stringify } from "yaml";
+import { usualConfigs } from "./components/configs/config.ts";
 import type { AccountsConfig } from "./consistency/config.ts";
 import type { Survey } from "./survey.ts";
 
@@ -10,6 +11,7 @@ export interface ConfigDraft {
   readonly recovery: string;
   readonly drill: string | undefined;
   readonly state: string;
+  readonly configs: Survey["configs"];
   readonly mail: Survey["mail"];
   readonly mysql: { readonly socket: string | undefined; readonly defaultsFile: string | undefined } | undefined;
   readonly accounts?: AccountsConfig | undefined;
@@ -17,7 +19,7 @@ export interface ConfigDraft {
 
 /** A first configuration, with the reasons beside the settings. */
 export function configTemplate(draft: ConfigDraft): string {
-  const { hostId, name, store, recovery, drill, state, mail, mysql, accounts } = draft;
+  const { hostId, name, store, recovery, drill, state, configs, mail, mysql, accounts } = draft;
   const found = mail?.layout === undefined ? "no mailbox was there to tell: check it" : "as found on this host";
   return `# mailark: what is backed up on this host, and where to.
 # Every setting is checked before anything is done; a mistake is told with its line.
@@ -64,6 +66,17 @@ ${
   mysql:
 ${mysql.socket === undefined ? "" : `    socket: ${scalar(mysql.socket)}\n`}${mysql.defaultsFile === undefined ? "" : `    defaults-file: ${scalar(mysql.defaultsFile)}\n`}    databases: all`
 }
+  # PostgreSQL. Where only its own user gets in (Debian, over the socket), its programs run as that one.
+  # postgres:
+  #   socket-directory: /var/run/postgresql
+  #   command: [runuser, -u, postgres, --]
+  #   databases: all
+  # Configuration files and certificates: any list of paths. The directory of this file comes along with configs.
+  # configs:
+  #   paths: [${(configs.length > 0 ? configs : usualConfigs.slice(0, 4)).join(", ")}]
+  #   exclude: [node_modules]
+  # certs:
+  #   paths: [/etc/letsencrypt]
 `;
 }
 

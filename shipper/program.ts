@@ -146,6 +146,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--identity <file>", "the recovery key, - for standard input")
     .option("--mailbox <address...>", "only these mailboxes, by address or path")
     .option("--database <name...>", "only these databases")
+    .option("--path <path...>", "only these files and directories, by their paths on the host")
     .option("--all", "the whole host, onto a machine whose services are installed and empty")
     .option("--dry-run", "say what would be restored, and how large it is")
     .action((component, options, command) => perform(restore(within(command), { ...options, component })));

@@ -4,6 +4,7 @@
 import type { Dirent } from "node:fs";
 import type { Files } from "../core/ports/files.ts";
 import { bytePath } from "./components/byte-path.ts";
+import { usualConfigs } from "./components/configs/config.ts";
 import { outputOf, type Processes } from "./processes.ts";
 
 /** What a survey found. */
@@ -11,7 +12,9 @@ export interface Survey {
   readonly mail: FoundMail | undefined;
   /** Socket of a MariaDB or MySQL server. */
   readonly mysqlSocket: string | undefined;
-  /** Things that a mail host has and that are not captured yet, for people. */
+  /** Configuration files of mail services, by their paths. */
+  readonly configs: readonly string[];
+  /** Things that a mail host has and that the first configuration proposes or lacks, for people. */
   readonly others: readonly string[];
 }
 
@@ -58,6 +61,7 @@ export async function survey({ files, processes, signal, mailRoot }: SurveyOptio
       mailRoot === undefined
         ? await findMail(files, processes, signal)
         : { root: mailRoot, layout: layoutOf(files, mailRoot), from: "--mail-root" },
+    configs: usualConfigs.filter((path) => quietly(() => files.statSync(path)) !== undefined),
     mysqlSocket: mysqlSockets.find((path) => quietly(() => files.statSync(path).isSocket())),
     others: otherThings.filter(([path]) => isDirectory(files, path)).map(([path, what]) => `${what} (${path})`),
   };

@@ -80,6 +80,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     recovery: recoveryRecipient,
     drill: options.drillRecipient,
     state: path(options.state) ?? defaultStateDirectory,
+    configs: found.configs,
     mail: found.mail,
     mysql,
     accounts: mysql && (await proposeAccounts(mysql, worldOf(context))),
@@ -168,7 +169,7 @@ function textOf(
     ...(mysqlSocket === undefined ? [] : [`The database is at ${mysqlSocket}.`]),
     ...(others.length === 0
       ? []
-      : ["Found, and not captured by this version:", ...others.map((other) => `  ${other}`)]),
+      : ["Found, and not in the configuration yet: add it below components.", ...others.map((other) => `  ${other}`)]),
   ];
   const next = `Next: mailark backup${config}\n`;
   return `${lines.map((line) => `${printable(line)}\n`).join("")}\n${recoverySheet(sheet, breakGlass)}\n${next}`;

@@ -33,13 +33,15 @@ export interface RestoreOptions extends SourceOptions {
   readonly identity?: string;
   readonly mailbox?: readonly string[];
   readonly database?: readonly string[];
+  /** Absolute paths of the host, of what is files. */
+  readonly path?: readonly string[];
   readonly dryRun?: boolean;
 }
 
 /** @throws MailarkError `ARGUMENT_INVALID` when something is said that goes with one component only. */
 function wholeHost(options: RestoreOptions): RestoreOptions {
-  const { component, to, intoService, mailbox, database } = options;
-  const narrow = [component, to, intoService, mailbox, database].some((given) => given !== undefined);
+  const { component, to, intoService, mailbox, database, path } = options;
+  const narrow = [component, to, intoService, mailbox, database, path].some((given) => given !== undefined);
   if (!narrow) return options;
   throw new MailarkError("ARGUMENT_INVALID", "--all restores every component into its service", {
     hint: "leave the rest away; to bring back one component, or into a directory, leave --all away",
@@ -71,13 +73,13 @@ export async function restore(context: CommandContext, options: RestoreOptions):
       "FILE_FAILED",
       `the target has ${sizeText(freeBytes)} free, and the restore needs ${sizeText(needed)}`,
       {
-        hint: "free space, restore to another disk with --to, or bring back a part with --mailbox or --database",
+        hint: "free space, restore to another disk with --to, or bring back a part with --mailbox, --database or --path",
       },
     );
   }
   signal.throwIfAborted();
   const startedAt = composition.clock.now();
-  const narrowed = selection.mailboxes !== undefined || selection.databases !== undefined;
+  const narrowed = Object.keys(selection).length > 0;
   reporter.begin(`restoring ${manifest.component}`, narrowed ? undefined : storedBytes(manifest));
   try {
     const { checks, failed } = await bringBack(component, snapshot, place, selection, worldOf(context));
@@ -135,16 +137,24 @@ function placeOf({ cwd }: CommandContext, { to, intoService }: RestoreOptions): 
   throw new MailarkError("ARGUMENT_INVALID", "--to names no directory", { hint: "give an empty or a new directory" });
 }
 
-function selectionOf(name: ComponentName, { mailbox, database }: RestoreOptions): Selection {
+function selectionOf(name: ComponentName, { mailbox, database, path }: RestoreOptions): Selection {
   const wrong =
     mailbox && name !== "mail"
       ? "--mailbox"
       : database && name !== "mysql" && name !== "postgres"
         ? "--database"
-        : undefined;
-  if (wrong === undefined) return { ...(mailbox && { mailboxes: mailbox }), ...(database && { databases: database }) };
+        : path && name !== "configs" && name !== "certs"
+          ? "--path"
+          : undefined;
+  if (wrong === undefined) {
+    return {
+      ...(mailbox && { mailboxes: mailbox }),
+      ...(database && { databases: database }),
+      ...(path && { paths: path }),
+    };
+  }
   throw new MailarkError("ARGUMENT_INVALID", `${wrong} does not go with ${name}`, {
-    hint: "--mailbox goes with mail, --database with a database",
+    hint: "--mailbox goes with mail, --database with a database, --path with configs and certs",
   });
 }
 

@@ -6,7 +6,7 @@ import type { CaptureContext, Captured } from "../component.ts";
 import { reach } from "../elsewhere.ts";
 import { gate } from "./gate.ts";
 import { archivePath, createCommand, socketsCommand, type TreeSource, topmost, versionCommand } from "./tar-command.ts";
-import { type TarRemarks, tarOutput } from "./tar-output.ts";
+import { ofTar, type TarRemarks, tarOutput } from "./tar-output.ts";
 import { headRows, measured, rowsOf, type TreeEntry } from "./tree-facts.ts";
 import { type Finding, type Problem, Vetting } from "./vet.ts";
 
@@ -42,7 +42,9 @@ export async function captureTree(
   const { clock, processes, signal, writer, keys } = context;
   await reach(source.command, context);
   const cutAt = clock.now();
-  const version = await outputOf(processes, versionCommand(source.command), { signal });
+  const version = await outputOf(processes, versionCommand(source.command), { signal }).catch((error) => {
+    throw ofTar(error);
+  });
   const sockets = await countSockets(source, context);
   const reading = await readCalmly(source, context, parts);
   const asked = source.paths.map(archivePath);

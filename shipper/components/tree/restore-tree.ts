@@ -1,5 +1,5 @@
 /** Brings trees back into a directory of their own. */
-import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { feed } from "../../processes.ts";
 import type { World } from "../component.ts";
@@ -7,6 +7,7 @@ import { type TreeParts, treeParts } from "./capture-tree.ts";
 import { gate } from "./gate.ts";
 import type { Member } from "./member.ts";
 import { extractCommand } from "./tar-command.ts";
+import { ofTar } from "./tar-output.ts";
 import { readTreeFacts, type TreeFacts } from "./tree-facts.ts";
 import { type Finding, Vetting } from "./vet.ts";
 
@@ -72,8 +73,8 @@ export async function restoreTree(
   } catch (error) {
     signal.throwIfAborted();
     if (broken !== undefined) throw broken;
-    const { message, detail = "" } = asMailarkError(error);
-    if (error instanceof MailarkError && error.code === "PROGRAM_MISSING") throw error;
+    const { code, message, detail = "" } = ofTar(error);
+    if (code === "PROGRAM_MISSING") throw ofTar(error);
     throw new MailarkError("RESTORE_FAILED", `files could not be written: ${message}`, {
       detail,
       ...(/No space left/.test(detail) && { hint: "free space on this file system, then run again" }),

@@ -92,3 +92,18 @@ function remarksOf(exit: Exit, complaint: string): TarRemarks {
     }),
   });
 }
+
+/** An error of a program that `env` started, as one of that program. */
+export function ofTar(thrown: unknown): MailarkError {
+  const error = asMailarkError(thrown);
+  if (error.code !== "PROGRAM_FAILED") return error;
+  const { detail = "" } = error;
+  if (/exit status 12[67]$/.test(error.message)) {
+    return new MailarkError("PROGRAM_MISSING", "can not start tar", {
+      detail,
+      hint: "GNU tar is needed where the files are: install the package tar there",
+      cause: error,
+    });
+  }
+  return new MailarkError(error.code, error.message.replace(/^\S+ (?=failed|did)/, "tar "), { detail, cause: error });
+}

@@ -199,10 +199,10 @@ describe("an extraction whose", () => {
     parent.remove();
   });
 
-  test("tar stops reading and yet ends well is found out by the check", async () => {
+  test("tar writes nothing and yet ends well is found out by the check", async () => {
     expect((await backup(nodeProcesses)).exitCode).toBe(0);
     const parent = ownDirectory();
-    const staged = await stage(tarThrough("head -c 100 > /dev/null", "--extract"), `${parent.path}/scratch`);
+    const staged = await stage(tarThrough("cat > /dev/null", "--extract"), `${parent.path}/scratch`);
     const checks = await configsComponent().check(staged, vault.world());
     expect(checks.find(({ name }) => name === "files")?.outcome).toBe("failed");
     parent.remove();

@@ -214,7 +214,7 @@ describe("where the switch", () => {
     const pristine = `${scratchDirectory()}/pristine`;
     execFileSync("cp", ["-a", host, pristine]);
     const run = async (plan: ReturnType<typeof faultPlan>) => {
-      execFileSync("rsync", ["-a", "--delete", `${pristine}/`, `${host}/`]);
+      execFileSync("sh", ["-c", 'rm -rf "$2"/* && cp -a "$1/." "$2"', "sh", pristine, host]);
       const ports = {
         files: withFaults(nodeFiles, plan, "files"),
         processes: withFaults(unflushed, plan, "processes"),
