@@ -2,6 +2,7 @@
 import type { Guard } from "./guard.ts";
 
 const report = "test/shipper/consistency/report.test.ts";
+const accounts = "test/shipper/consistency/accounts.test.ts";
 const onHost = "test/shipper/consistency/consistency.test.ts";
 
 const at = (name: string) => `shipper/consistency/${name}`;
@@ -34,21 +35,21 @@ export const consistencyGuards: readonly Guard[] = [
     file: at("accounts.ts"),
     find: "WITH CONSISTENT SNAPSHOT, READ ONLY",
     replace: "WITH CONSISTENT SNAPSHOT",
-    test: { file: onHost, name: "an account that may read can not be made to write by what the configuration asks" },
+    test: { file: accounts, name: "an account that may read can not be made to write by what the configuration asks" },
   },
   {
     guard: "accounts in PostgreSQL are asked in a transaction that can not write",
     file: at("accounts.ts"),
     find: "REPEATABLE READ READ ONLY",
     replace: "REPEATABLE READ",
-    test: { file: onHost, name: "accounts may be in PostgreSQL, where names are looked up as its own settings say" },
+    test: { file: accounts, name: "accounts may be in PostgreSQL, where names are looked up as its own settings say" },
   },
   {
     guard: "the server ends a question for accounts that takes too long",
     file: at("accounts.ts"),
     find: "max_statement_time=${limit / 1000}",
     replace: "max_statement_time=0",
-    test: { file: onHost, name: "a query that takes too long: the server ends it" },
+    test: { file: accounts, name: "a query that takes too long: the server ends it" },
     hangs: true,
   },
   {

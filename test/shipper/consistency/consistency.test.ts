@@ -17,13 +17,9 @@ import { send as sendLetters } from "../../../sandbox/host/smtp.ts";
 import type { World } from "../../../shipper/components/component.ts";
 import { mailConfig } from "../../../shipper/components/mail/config.ts";
 import { mysqlConfigSchema } from "../../../shipper/components/mysql/config.ts";
-import { postgresConfigSchema } from "../../../shipper/components/postgres/config.ts";
 import { queueConfigSchema } from "../../../shipper/components/queue/config.ts";
-import { askAccounts } from "../../../shipper/consistency/accounts.ts";
 import { comparison } from "../../../shipper/consistency/comparison.ts";
 import { accountsConfigSchema } from "../../../shipper/consistency/config.ts";
-import { proposalOf, proposeAccounts } from "../../../shipper/consistency/proposal.ts";
-import { compare } from "../../../shipper/consistency/report.ts";
 import { nodeProcesses, type Processes } from "../../../shipper/processes.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { ownDirectory } from "../../fixtures/scratch.ts";
@@ -34,7 +30,7 @@ let directory: ReturnType<typeof ownDirectory>;
 let addresses: readonly string[];
 
 beforeAll(async () => {
-  host = await startHost({ services: ["mariadb", "postgres", ...(isRoot ? (["dovecot", "postfix"] as const) : [])] });
+  host = await startHost({ services: ["mariadb", ...(isRoot ? (["dovecot", "postfix"] as const) : [])] });
   ({ addresses } = await populateAgency(host.mariadb, { seed: "agency", mailboxes: 3 }));
   for (const address of addresses) makeMailbox(address);
   directory = ownDirectory();
@@ -86,17 +82,14 @@ async function record() {
 }
 
 /** The sandbox as the configuration names it, for a comparison without a run. */
-function compared({ accounts = {} }: { readonly accounts?: Readonly<Record<string, string>> }) {
-  const asked = parse(readFileSync(line.configPath, "utf8")).accounts;
-  return {
-    accounts: accountsConfigSchema.parse({ ...asked, ...accounts }),
-    components: {
-      mysql: mysqlConfigSchema.parse({ defaultsFile: host.mariadb.defaultsFile }),
-      mail: mailConfig.parse({ root: host.vmail }),
-    },
-    hostName: "mail.example.com",
-  };
-}
+const compared = () => ({
+  accounts: accountsConfigSchema.parse(parse(readFileSync(line.configPath, "utf8")).accounts),
+  components: {
+    mysql: mysqlConfigSchema.parse({ defaultsFile: host.mariadb.defaultsFile }),
+    mail: mailConfig.parse({ root: host.vmail }),
+  },
+  hostName: "mail.example.com",
+});
 const worldOf = (): World => ({
   files: nodeFiles,
   processes: nodeProcesses,
@@ -273,15 +266,8 @@ describe("what can not be asked is said once, and fails nothing:", () => {
     expect(told[0].names[0]).toContain("components.mail.layout");
   });
 
-  test("a query that takes too long: the server ends it", async () => {
-    const slow = compared({ accounts: { mailboxes: "SELECT SLEEP(600)" } });
-    const asked = askAccounts(slow.accounts, slow.components, worldOf(), 300);
-    await expect(asked).rejects.toMatchObject({ detail: expect.stringContaining("max_statement_time") });
-    expect(await sql("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE 'WITH asked%'")).toBe("0\n");
-  });
-
   test("a program that never answers: nothing waits for it", async () => {
-    const { components, ...others } = compared({});
+    const { components, ...others } = compared();
     const mysql = mysqlConfigSchema.parse({ command: ["sh", "-c", "exec sleep 600"] });
     const report = comparison({ ...others, components: { ...components, mysql } }, ["mail"], worldOf(), { limit: 500 });
     await report.begin();
@@ -307,67 +293,6 @@ describe("what can not be asked is said once, and fails nothing:", () => {
   });
 });
 
-test("an account that may read can not be made to write by what the configuration asks", async () => {
-  const writes = "SELECT email FROM virtual_users) SELECT * FROM asked WHERE 0; DELETE FROM virtual_aliases --";
-  expect(() => compared({ accounts: { mailboxes: writes } })).toThrow("without a semicolon");
-  const body = "BEGIN DELETE FROM virtual_aliases; RETURN 1; END";
-  await sql(`DELIMITER //\nCREATE FUNCTION spoil() RETURNS INT MODIFIES SQL DATA DETERMINISTIC ${body}//\nDELIMITER ;`);
-  const spoiling = compared({ accounts: { mailboxes: "SELECT spoil()" } });
-  await expect(askAccounts(spoiling.accounts, spoiling.components, worldOf(), 5000)).rejects.toMatchObject({
-    detail: expect.stringContaining("READ ONLY"),
-  });
-  await sql("DROP FUNCTION spoil");
-  expect(await sql("SELECT COUNT(*) FROM virtual_aliases")).toBe("3\n");
-});
-
-test("accounts may be in PostgreSQL, where names are looked up as its own settings say", async () => {
-  const { socketDirectory, user, passwordFile: passfile } = host.postgres;
-  await host.postgres.sql(`CREATE SCHEMA mail; ALTER ROLE postgres SET search_path TO mail;
-    CREATE TABLE mail.users (address text, goto text); INSERT INTO mail.users VALUES ('a@x.test', 'é@x.test'), ('b@x.test', NULL);
-    CREATE FUNCTION mail.spoil() RETURNS text LANGUAGE sql AS $$ DELETE FROM mail.users RETURNING address $$;`);
-  const components = { postgres: postgresConfigSchema.parse({ socketDirectory, user, passfile }) };
-  const ask = (mailboxes: string) => {
-    const aliases = "SELECT address, goto FROM users -- those that forward";
-    const config = accountsConfigSchema.parse({ component: "postgres", database: "postgres", mailboxes, aliases });
-    return askAccounts(config, components, worldOf(), 5000);
-  };
-  expect(await ask("SELECT address FROM users ORDER BY 1")).toEqual({
-    mailboxes: ["a@x.test", "b@x.test"],
-    domains: undefined,
-    aliases: [["a@x.test", "é@x.test"]],
-  });
-  const refusal = { detail: expect.stringContaining("read-only transaction") };
-  await expect(ask("SELECT spoil()")).rejects.toMatchObject(refusal);
-});
-
-test("accounts may be PostfixAdmin's, as init proposes to ask for them", async () => {
-  await host.mariadb.sql(`CREATE DATABASE postfix; USE postfix;
-    CREATE TABLE mailbox (username VARCHAR(255), maildir VARCHAR(255), active TINYINT);
-    CREATE TABLE domain (domain VARCHAR(255), active TINYINT);
-    CREATE TABLE alias (address VARCHAR(255), goto TEXT, active TINYINT);
-    CREATE TABLE alias_domain (alias_domain VARCHAR(255), target_domain VARCHAR(255));
-    INSERT INTO mailbox VALUES ('a@x.test', 'x.test/a/', 1); INSERT INTO domain VALUES ('ALL', 1), ('x.test', 1), ('y.test', 0);
-    INSERT INTO alias VALUES ('a@x.test', 'a@x.test', 1), ('i@x.test', 'a@x.test,a@y.test', 1);
-    INSERT INTO alias_domain VALUES ('y.test', 'x.test');`);
-  const server = { defaultsFile: host.mariadb.defaultsFile };
-  // Two databases look like it: a person must choose.
-  expect(await proposeAccounts(server, worldOf())).toBeUndefined();
-  const columns = await host.mariadb.sql(
-    "SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns WHERE table_schema = 'postfix'",
-  );
-  const proposal = proposalOf(
-    columns
-      .trim()
-      .split("\n")
-      .map((column) => ["postfix", column]),
-  )!;
-  const accounts = await askAccounts(proposal, compared({}).components, worldOf(), 5000);
-  await host.mariadb.sql("DROP DATABASE postfix");
-  expect(accounts).toMatchObject({ mailboxes: ["a@x.test"], domains: ["x.test", "y.test"] });
-  expect(accounts.aliases).toHaveLength(3);
-  expect(compare(accounts, accounts, { aliases: true, directories: ["a@x.test"] })).toEqual([]);
-});
-
 test.skipIf(!isRoot)(
   "a queue file of strangers is told; mail that comes in, goes out or is forwarded is not",
   async () => {
@@ -376,7 +301,7 @@ test.skipIf(!isRoot)(
       `INSERT INTO virtual_aliases (id, domain_id, source, destination) VALUES (903, 1, 'f@customer-1.test', 'me@${held}')`,
     );
     const look = async (queue = {}) => {
-      const { components, ...others } = compared({});
+      const { components, ...others } = compared();
       const spool = queueConfigSchema.parse({ configDirectory: host.postfix.configDirectory, ...queue });
       const report = comparison({ ...others, components: { ...components, queue: spool } }, ["queue"], worldOf());
       await report.begin();
