@@ -5,6 +5,7 @@ import { checkPostgres } from "./check.ts";
 import type { PostgresConfig } from "./config.ts";
 import { openConnection } from "./connection.ts";
 import { readFacts } from "./facts.ts";
+import { postgresFilling } from "./filling.ts";
 import { planPostgres } from "./select.ts";
 import { listDatabases, wantedDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
@@ -19,6 +20,7 @@ export function postgresComponent(config: PostgresConfig): Component<StagedPostg
     plan: planPostgres,
     stage: (snapshot, place, selection, world) => stagePostgres(config, snapshot, place, selection, world),
     examine: examinePostgres,
+    filling: postgresFilling(config),
     check: checkPostgres,
   };
 }

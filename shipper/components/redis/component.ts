@@ -5,6 +5,7 @@ import { checkRedis } from "./check.ts";
 import type { RedisConfig } from "./config.ts";
 import { connectionOf } from "./connection.ts";
 import { readFacts } from "./facts.ts";
+import { redisFilling } from "./filling.ts";
 import { askKeyspace, askMemory } from "./server.ts";
 import { type StagedRedis, stageRedis } from "./stage.ts";
 
@@ -17,6 +18,7 @@ export function redisComponent(config: RedisConfig): Component<StagedRedis> {
     plan: planRedis,
     stage: (snapshot, place, _selection, world) => stageRedis(config, snapshot, place, world),
     examine: async (snapshot) => void (await readFacts(snapshot)),
+    filling: redisFilling(config),
     check: checkRedis,
   };
 }

@@ -31,7 +31,7 @@ export async function loadService(
   { hold, own }: { readonly hold: readonly string[]; readonly own: string | undefined },
   world: World,
 ): Promise<Loaded> {
-  const kept = ["default", ...(own === undefined ? [] : [own])];
+  const kept = keptUsers(own);
   const users = await usersOf(snapshot);
   await refuseUnlessEmpty(connection, kept);
   const added = users.filter((line) => !kept.includes(userName(line)));
@@ -43,7 +43,7 @@ export async function loadService(
   } catch (error) {
     world.progress("taking back what was loaded");
     // An interrupted restore is taken back too: the connection's own signal may be the reason.
-    await takeBack(connection, added, world);
+    await takeBack(connection, added, kept, world);
     throw error;
   }
   return { held };
@@ -63,7 +63,14 @@ export async function usersOf(snapshot: SnapshotReader): Promise<string[]> {
   return Buffer.concat(chunks).toString("utf8").split("\n").filter(Boolean);
 }
 
-async function refuseUnlessEmpty(connection: Connection, kept: readonly string[]): Promise<void> {
+/** Users that a restore leaves as they are. */
+export const keptUsers = (own: string | undefined): readonly string[] => [
+  "default",
+  ...(own === undefined ? [] : [own]),
+];
+
+/** @throws MailarkError `TARGET_NOT_EMPTY` for keys, functions or users, and for a server that is no primary. */
+export async function refuseUnlessEmpty(connection: Connection, kept: readonly string[]): Promise<void> {
   const keyspace = await askKeyspace(connection);
   const libraries = await askLibraries(connection);
   const strangers = (await askUsers(connection)).map(userName).filter((name) => !kept.includes(name));
@@ -139,11 +146,17 @@ function payloadOf({ payload = [] }: RdbKey, version: number): Buffer {
   return Buffer.concat([...payload, end, crc.update(end).digest()], bytes);
 }
 
-async function takeBack(connection: Connection, added: readonly string[], world: World): Promise<void> {
+/** Empties a service of keys, functions and these users, but for those that are kept. */
+export async function takeBack(
+  connection: Connection,
+  users: readonly string[],
+  kept: readonly string[],
+  world: World,
+): Promise<void> {
   const undo = connection.until(AbortSignal.timeout(300_000));
   await undo.ask(["FLUSHALL"]);
   if ((await askLibraries(undo)).length > 0) await undo.ask(["FUNCTION", "FLUSH"]);
-  const names = added.map(userName);
+  const names = users.map(userName).filter((name) => !kept.includes(name));
   if (names.length > 0) await undo.ask(["ACL", "DELUSER", ...names]);
   world.progress("the service is empty again");
 }
