@@ -21,7 +21,11 @@ export interface Ground {
   readonly isRoot: boolean;
   /** As those of the shelter, isolated; errors name the program. */
   run(words: readonly [string, ...string[]]): Promise<Buffer>;
-  serve(plan: ServerPlan): Promise<{ end(): Promise<void> }>;
+  serve(plan: Omit<ServerPlan, "asRoot"> & { readonly as?: Account }): Promise<{ end(): Promise<void> }>;
+  /** Where the private servers meet. */
+  readonly imapSocket: string;
+  readonly lmtpSocket: string;
+  readonly saslSocket: string;
   /** The account of that name where root runs this, or else `nobody`; whoever is not root has only himself. */
   accountOf(name: string): Account;
   /** Whether an absolute path, in latin1, is where mail was staged. */
@@ -47,8 +51,16 @@ export async function prepareGround(
       world,
       isolation,
       isRoot,
+      imapSocket: `${path}/imap`,
+      lmtpSocket: `${path}/lmtp`,
+      saslSocket: `${path}/sasl`,
       run: (words) => naming(words[0], () => shelter.run(isolation.command(words))),
-      serve: (plan) => naming(plan.words[0], () => shelter.serve({ ...plan, words: isolation.command(plan.words) })),
+      serve({ as, words, ...plan }) {
+        const become =
+          as && isRoot ? ["setpriv", `--reuid=${as.uid}`, `--regid=${as.gid}`, "--clear-groups", "--"] : [];
+        const all = isolation.command([...become, ...words]);
+        return naming(words[0], () => shelter.serve({ ...plan, words: all, asRoot: true }));
+      },
       accountOf: accounts(world, isRoot),
       isStagedMail: (at) => staged.mail !== undefined && `${at}/`.startsWith(`${staged.mail.root}/`),
       write(at, text, mode = 0o600) {
@@ -70,13 +82,13 @@ export async function prepareGround(
   }
 }
 
-/** Not the one that isolates it. */
+/** Not those that isolate it. */
 async function naming<T>(program: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof MailarkError) || program === "unshare") throw error;
-    const named = (text: string) => text.replace(/\bunshare\b/g, program);
+    if (!(error instanceof MailarkError)) throw error;
+    const named = (text: string) => text.replace(/\b(unshare|setpriv)\b/g, program);
     throw new MailarkError(error.code, named(error.message), {
       ...(error.detail !== undefined && { detail: error.detail }),
       ...(error.hint !== undefined && { hint: named(error.hint) }),

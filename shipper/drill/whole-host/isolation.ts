@@ -44,7 +44,7 @@ const none = (missing: string): Isolation => ({
  */
 const cover = `
 { ip link set lo up || ifconfig lo up ||
-  perl -e 'socket(S, 2, 2, 0) && ioctl(S, 0x8914, pack("a16s", "lo", 73)) || exit 1'
+  perl -e '$r = pack("a16s", "lo", 73); socket(S, 2, 2, 0) && ioctl(S, 0x8914, $r) || exit 1'
 } 2> /dev/null || { echo "the loopback of a new network can not be brought up" >&2; exit 1; }
 while [ "$1" != -- ]; do
   [ ! -d "$1" ] || mount -t tmpfs -o ro,mode=755 none "$1" || exit

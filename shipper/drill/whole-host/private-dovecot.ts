@@ -1,6 +1,7 @@
 /** A Dovecot on the staged configuration, database and mail, behind Unix sockets of its own. */
 import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
+import { readText } from "../../state-files.ts";
 import { converse } from "./conversation.ts";
 import { parseSettings, printSettings, privateSettings } from "./dovecot-settings.ts";
 import type { Ground } from "./ground.ts";
@@ -13,9 +14,6 @@ export interface MailUser {
 }
 
 export interface PrivateDovecot {
-  readonly imapSocket: string;
-  readonly lmtpSocket: string;
-  readonly saslSocket: string;
   /** Logs in to any mailbox whose owner the user database knows, as `ADDRESS*NAME`. */
   readonly master: { readonly suffix: string; readonly password: string };
   /**
@@ -25,7 +23,7 @@ export interface PrivateDovecot {
    */
   lookUp(address: string): Promise<MailUser | undefined>;
   /** The last lines of its log that say that something is wrong. */
-  complaints(): Promise<string>;
+  complaints(): string;
 }
 
 /**
@@ -40,9 +38,9 @@ export async function startDovecot(
 ): Promise<PrivateDovecot & { end(): Promise<void> }> {
   const { shelter, world, accountOf, write } = ground;
   const home = `${shelter.path}/d${pinned ? "p" : ""}`;
-  await release(ground);
-  const said = await ground.run(["doveconf", "-n", "-c", pathOf(config)]);
-  const staged = privateSettings(parseSettings(said.toString("latin1")), ground.isStagedMail);
+  const said = (await ground.run(["doveconf", "-n", "-c", pathOf(config)])).toString("latin1");
+  refuseOtherRelease(said);
+  const staged = privateSettings(parseSettings(said), ground.isStagedMail);
   for (const folder of [home, `${home}/run`, `${home}/state`]) {
     world.files.mkdirSync(folder, { mode: 0o755 });
   }
@@ -62,15 +60,19 @@ export async function startDovecot(
   );
   write(
     `${home}/dovecot.conf`,
-    `${printSettings({ ...staged, sections })}${own({ home, internal, login, isRoot: ground.isRoot })}`,
+    `${printSettings({ ...staged, sections })}${own({ ...ground, home, internal, login })}`,
   );
-  const sockets = { imapSocket: `${home}/imap`, lmtpSocket: `${home}/lmtp`, saslSocket: `${home}/sasl` };
+  const complaints = (pattern = /(Error|Fatal|Warning|Panic):/) =>
+    (readText(world.files, `${home}/log`) ?? "")
+      .split("\n")
+      .filter((line) => pattern.test(line))
+      .slice(-3)
+      .join("; ");
   const server = await ground.serve({
     name: `dovecot${pinned ? "-pinned" : ""}`,
     words: ["dovecot", "-F", "-c", `${home}/dovecot.conf`],
-    asRoot: true,
     ready: async () => {
-      const greeting = await converse(sockets.imapSocket, world);
+      const greeting = await converse(ground.imapSocket, world);
       try {
         return (await greeting.line()).startsWith("* OK");
       } finally {
@@ -79,33 +81,39 @@ export async function startDovecot(
     },
   });
   return {
-    ...sockets,
     master: { suffix: "*drill", password },
     end: server.end,
     async lookUp(address) {
-      const words = ["doveadm", "-c", `${home}/dovecot.conf`, "user", address] as const;
-      try {
-        return userOf((await ground.run(words)).toString("latin1"));
-      } catch (error) {
-        // sysexits(3): EX_NOUSER.
-        if (error instanceof MailarkError && error.message.endsWith("exit status 67")) return undefined;
-        throw error;
+      // Where the database does not let it in, Dovecot tries again for a minute, and says so at once.
+      const words = ["timeout", "10", "doveadm", "-c", `${home}/dovecot.conf`, "user", address] as const;
+      let said: string | undefined;
+      let problem: unknown;
+      const asking = ground.run(words).then(
+        (output) => {
+          said = output.toString("latin1");
+        },
+        (error) => {
+          problem = error;
+        },
+      );
+      while (said === undefined && problem === undefined) {
+        const trouble = complaints(/auth.* (Error|Fatal): .*(sql|dict|ldap)/i);
+        if (trouble !== "") throw new MailarkError("PROGRAM_FAILED", "Dovecot can not ask", { detail: trouble });
+        await Promise.race([asking, world.clock.sleep(50, world.signal)]);
       }
+      if (said !== undefined) return userOf(said);
+      // sysexits(3): EX_NOUSER.
+      if (problem instanceof MailarkError && problem.message.endsWith("exit status 67")) return undefined;
+      throw problem;
     },
-    async complaints() {
-      const log = (await shelter.run(["tail", "-c", "8000", `${home}/log`])).toString("utf8");
-      return log
-        .split("\n")
-        .filter((line) => /(Error|Fatal|Warning|Panic):/.test(line))
-        .slice(-3)
-        .join("; ");
-    },
+    complaints,
   };
 }
 
-async function release(ground: Ground): Promise<void> {
-  const version = (await ground.run(["dovecot", "--version"])).toString("latin1").trim();
-  if (/^2\.[23]\./.test(version)) return;
+/** `doveconf` starts with a comment: its release. */
+function refuseOtherRelease(said: string): void {
+  const version = /^# (\d+\.\d+\.\S+)/.exec(said)?.[1];
+  if (version === undefined || /^2\.[23]\./.test(version)) return;
   throw new MailarkError("PROGRAM_MISSING", "this release of Dovecot is configured in another way", {
     detail: `dovecot ${version}`,
     hint: "drill on a machine that has Dovecot 2.3, or log in by hand after a restore",
@@ -117,10 +125,13 @@ interface Own {
   readonly internal: { readonly name: string; readonly group: string };
   readonly login: { readonly name: string };
   readonly isRoot: boolean;
+  readonly imapSocket: string;
+  readonly lmtpSocket: string;
+  readonly saslSocket: string;
 }
 
 /** A later setting wins. Nothing listens but what is named here. */
-const own = ({ home, internal, login, isRoot }: Own) => `
+const own = ({ home, internal, login, isRoot, imapSocket, lmtpSocket, saslSocket }: Own) => `
 protocols = imap lmtp
 listen = 127.0.0.1
 base_dir = ${home}/run
@@ -154,7 +165,7 @@ service imap-login {
   inet_listener imaps {
     port = 0
   }
-  unix_listener ${home}/imap {
+  unix_listener ${imapSocket} {
     mode = 0600
   }
 }
@@ -168,12 +179,12 @@ service stats {
   chroot =
 }
 service lmtp {
-  unix_listener ${home}/lmtp {
+  unix_listener ${lmtpSocket} {
     mode = 0666
   }
 }
 service auth {
-${isRoot ? "  user = root\n" : ""}  unix_listener ${home}/sasl {
+${isRoot ? "  user = root\n" : ""}  unix_listener ${saslSocket} {
     mode = 0666
   }
 }

@@ -19,7 +19,6 @@ export interface SigningKey {
 export interface PrivateOpendkim {
   readonly socket: string;
   readonly keys: readonly SigningKey[];
-  complaints(): Promise<string>;
 }
 
 /** How it signs; where it listens, whom it asks and what it reports stay behind. */
@@ -36,7 +35,7 @@ type Settings = readonly (readonly [name: string, value: string])[];
  * @throws MailarkError `PROGRAM_MISSING`; `PROGRAM_FAILED` with its words when it does not come up.
  */
 export async function startOpendkim(ground: Ground, config: string): Promise<PrivateOpendkim> {
-  const { shelter, world, accountOf, write, isRoot } = ground;
+  const { shelter, world, accountOf, write } = ground;
   const { files } = world;
   const settings = settingsOf(readText(files, config) ?? "");
   const home = `${shelter.path}/k`;
@@ -47,19 +46,16 @@ export async function startOpendkim(ground: Ground, config: string): Promise<Pri
   const lines = settings.filter(([name]) => taken.has(name.toLowerCase())).map(([name, value]) => `${name} ${value}\n`);
   const own = `Mode s\nSocket local:${socket}\nUMask 000\nSyslog no\nLogWhy yes\nInternalHosts 127.0.0.1\nRequireSafeKeys no\n`;
   write(`${home}/opendkim.conf`, lines.join("") + own, 0o644);
-  const become = isRoot ? ["setpriv", `--reuid=${account.uid}`, `--regid=${account.gid}`, "--clear-groups", "--"] : [];
   const keys = keysOf(settings, files);
   await ground.serve({
     name: "opendkim",
-    words: [...become, "opendkim", "-f", "-x", `${home}/opendkim.conf`] as unknown as [string, ...string[]],
-    asRoot: true,
+    words: ["opendkim", "-f", "-x", `${home}/opendkim.conf`],
+    as: account,
     ready: async () => files.statSync(socket).isSocket(),
   });
   return {
     socket,
     keys,
-    complaints: async () =>
-      (await shelter.run(["tail", "-c", "500", `${shelter.path}/opendkim.log`])).toString("utf8").trim(),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { posix } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
+import { isAbsent } from "../../../core/ports/files.ts";
 import { readText } from "../../state-files.ts";
 import { converse } from "./conversation.ts";
 import type { Ground } from "./ground.ts";
@@ -14,15 +15,9 @@ export interface PrivatePostfix {
   readonly submissionSocket: string;
   /** Takes mail from this machine. */
   readonly smtpSocket: string;
-  /** What its log says of a delivery that did not succeed. */
+  /** Why the first message was not delivered to one of its recipients, as soon as it is settled for all of them; `undefined`: not yet, or it was. */
   failure(): string | undefined;
   complaints(): string;
-}
-
-export interface PostfixNeighbours {
-  readonly lmtpSocket: string;
-  readonly saslSocket: string;
-  readonly milterSocket: string | undefined;
 }
 
 /** Whether the staged configuration hands mail to a milter. */
@@ -32,10 +27,15 @@ export const usesMilter = (main: string) => /\S/.test(parseMain(main).get("smtpd
  * Runs as root only.
  *
  * @param config the copy of `main.cf`, with `master.cf` beside it.
+ * @param milterSocket of the private OpenDKIM; `undefined`: mail is not signed.
  * @throws MailarkError `PROGRAM_MISSING`, also for a kind of table that this machine's Postfix does not read; `PROGRAM_FAILED` with its words when it does
  *   not come up.
  */
-export async function startPostfix(ground: Ground, config: string, to: PostfixNeighbours): Promise<PrivatePostfix> {
+export async function startPostfix(
+  ground: Ground,
+  config: string,
+  milterSocket: string | undefined,
+): Promise<PrivatePostfix> {
   const { shelter, world, write } = ground;
   const { files } = world;
   const home = `${shelter.path}/p`;
@@ -50,8 +50,8 @@ export async function startPostfix(ground: Ground, config: string, to: PostfixNe
   const mailname = main.get("myorigin") ?? "";
   if (mailname.startsWith("/") && readText(files, mailname) === undefined) main.delete("myorigin");
   const options = privateMain(submissionOptions(beside(text(`${folder}/master.cf`))));
-  const programs = (await ground.run(["postconf", "-dh", "daemon_directory"])).toString("utf8").trim();
-  const milters = to.milterSocket === undefined ? "" : `unix:${to.milterSocket}`;
+  const programs = await daemonDirectory(ground);
+  const milters = milterSocket === undefined ? "" : `unix:${milterSocket}`;
   const own: Record<string, string> = {
     queue_directory: queue,
     data_directory: `${home}/data`,
@@ -62,8 +62,8 @@ export async function startPostfix(ground: Ground, config: string, to: PostfixNe
     inet_protocols: "ipv4",
     mynetworks: "127.0.0.0/8",
     mail_owner: ground.accountOf("postfix").name,
-    virtual_transport: `lmtp:unix:${to.lmtpSocket}`,
-    local_transport: `lmtp:unix:${to.lmtpSocket}`,
+    virtual_transport: `lmtp:unix:${ground.lmtpSocket}`,
+    local_transport: `lmtp:unix:${ground.lmtpSocket}`,
     default_transport: closed,
     relay_transport: closed,
     lmtp_tls_security_level: "none",
@@ -71,9 +71,9 @@ export async function startPostfix(ground: Ground, config: string, to: PostfixNe
     smtpd_tls_security_level: "none",
     smtpd_peername_lookup: "no",
     smtpd_error_sleep_time: "0",
-    smtpd_relay_restrictions: "permit_sasl_authenticated, permit_mynetworks, reject",
+    smtpd_relay_restrictions: "reject_unauth_destination",
     smtpd_sasl_type: "dovecot",
-    smtpd_sasl_path: to.saslSocket,
+    smtpd_sasl_path: ground.saslSocket,
     smtpd_sasl_security_options: "noanonymous",
     smtpd_milters: milters,
     milter_default_action: "tempfail",
@@ -90,7 +90,6 @@ export async function startPostfix(ground: Ground, config: string, to: PostfixNe
   await ground.serve({
     name: "postfix",
     words: [`${programs}/master`, "-c", home, "-d"],
-    asRoot: true,
     ready: async () => {
       const greeting = await converse(sockets.smtpSocket, world);
       try {
@@ -103,10 +102,14 @@ export async function startPostfix(ground: Ground, config: string, to: PostfixNe
   const lines = () => (readText(files, log) ?? "").split("\n");
   return {
     ...sockets,
-    failure: () =>
-      lines()
-        .find((line) => /status=(deferred|bounced)/.test(line))
-        ?.replace(/^.*?(?=status=)/, ""),
+    failure() {
+      const all = lines();
+      const [, id = "", count = ""] =
+        all.map((line) => /qmgr\[\d+\]: (\w+): .*nrcpt=(\d+)/.exec(line)).find(Boolean) ?? [];
+      const settled = all.filter((line) => line.includes(`: ${id}: to=<`) && line.includes("status="));
+      if (count === "" || settled.length < Number(count)) return undefined;
+      return settled.find((line) => !line.includes("status=sent"))?.replace(/^.*?(?=status=)/, "");
+    },
     complaints: () =>
       lines()
         .filter((line) => /(fatal|error|warning|panic):/.test(line))
@@ -136,11 +139,26 @@ proxymap unix - - n - - proxymap
 postlog unix-dgram n - n - 1 postlogd
 `;
 
+/** Asked of Postfix itself only where it is at no usual place: that takes longer than everything else here. */
+async function daemonDirectory(ground: Ground): Promise<string> {
+  for (const usual of ["/usr/lib/postfix/sbin", "/usr/libexec/postfix"]) {
+    try {
+      if (ground.world.files.statSync(`${usual}/master`).isFile()) return usual;
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+    }
+  }
+  return (await ground.run(["postconf", "-dh", "daemon_directory"])).toString("utf8").trim();
+}
+
+/** Of all words with a colon, those that are kinds of tables only where a package brings them. */
+const extraTables = new Set(["mysql", "pgsql", "ldap", "sqlite", "pcre", "lmdb", "cdb", "hash", "btree", "mongodb"]);
+
 async function refuseUnknownTables(ground: Ground, home: string, values: readonly string[]): Promise<void> {
+  const asked = [...mapTypes(values)].filter((type) => extraTables.has(type));
+  if (asked.length === 0) return;
   const known = new Set((await ground.run(["postconf", "-c", home, "-m"])).toString("utf8").split(/\s+/));
-  // Of all words with a colon, those that are kinds of tables for some Postfix.
-  const tables = new Set(["mysql", "pgsql", "ldap", "sqlite", "pcre", "lmdb", "cdb", "hash", "btree", "mongodb"]);
-  const missing = [...mapTypes(values)].filter((type) => tables.has(type) && !known.has(type));
+  const missing = asked.filter((type) => !known.has(type));
   if (missing.length === 0) return;
   throw new MailarkError("PROGRAM_MISSING", "this machine's Postfix does not read all tables of the configuration", {
     detail: `it does not know ${missing.join(", ")}`,

@@ -1,5 +1,6 @@
 /** Prepares what the private servers run on: the shelter, the copy of the configuration, and the way to the scratch databases. */
 import { posix } from "node:path";
+import { bytePath } from "../../components/byte-path.ts";
 import type { World } from "../../components/component.ts";
 import { openConnection } from "../../components/mysql/connection.ts";
 import { withSession } from "../../components/mysql/session.ts";
@@ -24,7 +25,8 @@ export interface Stage {
   readonly unstaged: readonly string[];
   /** A text (latin1) of the host, in which captured paths stand for what was staged. */
   translate(text: string): string;
-  opendkimComplaints(): Promise<string>;
+  /** The end of what OpenDKIM said. */
+  opendkimComplaints(): string;
   /** Leaves nothing of it. */
   remove(): Promise<void>;
 }
@@ -47,6 +49,7 @@ export async function setStage(staged: StagedHost, path: string, world: World): 
     await ground.shelter.remove();
   };
   try {
+    letPass(staged, world);
     const places = { mysql: `${path}/m`, pgsql: path };
     if (staged.mysql) relays.push(await openRelay(places.mysql, staged.mysql.socket, files));
     if (staged.postgres) {
@@ -81,16 +84,20 @@ export async function setStage(staged: StagedHost, path: string, world: World): 
       databases: asked.map((kind) => `${kinds[kind]} database`),
       unstaged: asked.filter((kind) => !isStaged[kind]).map((kind) => kinds[kind]),
       translate: copy.translate,
-      opendkimComplaints: async () =>
-        (await ground.shelter.run(["sh", "-c", '[ ! -f "$1" ] || tail -c 500 "$1"', "sh", `${path}/opendkim.log`]))
-          .toString("utf8")
-          .trim(),
+      opendkimComplaints: () => (readText(files, `${path}/opendkim.log`) ?? "").slice(-500).trim(),
       remove,
     };
   } catch (error) {
     await remove();
     throw error;
   }
+}
+
+/** The owners of mailboxes must reach them: a scratch place is made for root alone. */
+function letPass({ mail }: StagedHost, { files }: World): void {
+  const root = bytePath(mail!.root);
+  const { mode } = files.statSync(root);
+  if ((mode & 0o011) !== 0o011) files.chmodSync(root, (mode & 0o777) | 0o011);
 }
 
 /** What the live servers have, and a private one has no business with. */
