@@ -789,4 +789,11 @@ export const mailGuards: readonly Guard[] = [
     replace: "",
     test: { file: index, name: "with %s is refused" },
   },
+  {
+    guard: "no file is read through a directory that became a link",
+    file: at("read-file.ts"),
+    find: "if (within !== undefined && !pathOf(files, descriptor)?.startsWith(`${within}/`)) {",
+    replace: 'if (within === "") {',
+    test: { file: reading, name: "gives nothing of that away: %s" },
+  },
 ];

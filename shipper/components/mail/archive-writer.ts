@@ -28,7 +28,11 @@ export class ArchiveWriter {
   #bytes = 0;
   #archive = 1;
 
-  constructor(writer: SnapshotWriter, key: SealingKey, files: Files) {
+  readonly #within: string | undefined;
+
+  /** @param within the real path of the directory that all files must be below; absent where the system can not tell. */
+  constructor(writer: SnapshotWriter, key: SealingKey, files: Files, within?: string) {
+    this.#within = within;
     this.#writer = writer;
     this.#key = key;
     this.#files = files;
@@ -40,7 +44,7 @@ export class ArchiveWriter {
    * @throws `ENOENT` where there is no such file (any more); MailarkError `CAPTURE_FAILED` where it is not a regular file.
    */
   async add(path: string): Promise<Content & { readonly mode: number }> {
-    const { descriptor, stats } = openFile(this.#files, path);
+    const { descriptor, stats } = openFile(this.#files, path, this.#within);
     try {
       const mode = stats.mode & 0o7777;
       // With size and time, because the number of an inode is used again as soon as a message is expunged.

@@ -13,7 +13,7 @@ import type { DovecotCounters } from "./dovecot-counters.ts";
 import { parseKeywords } from "./dovecot-keywords.ts";
 import { parentOf, replayIndex, rowOf } from "./index-rows.ts";
 import { listMailbox } from "./listing.ts";
-import { readFile } from "./read-file.ts";
+import { readFile, realPath } from "./read-file.ts";
 import { readMessages } from "./read-messages.ts";
 import type { Tree } from "./tree.ts";
 import { parseUidlist, type Uidlist } from "./uidlist.ts";
@@ -46,12 +46,14 @@ export async function captureMailbox(
   dovecot: DovecotCounters,
 ): Promise<CapturedMailbox> {
   const { files } = world;
-  const archives = new ArchiveWriter(writer, key, files);
+  const root = realPath(files, mailbox.slice(0, -path.length));
+  const within = root && `${root === "/" ? "" : root}/${path}`;
+  const archives = new ArchiveWriter(writer, key, files, within);
   const tree: Tree = await listMailbox(mailbox, world);
   const { rows: messages, unreadable } = await readMessages(mailbox, tree, archives, world);
   settle(tree);
   const links = linkRows(mailbox, tree, world);
-  const { rows: fileRows, dovecotFiles } = await readFiles(mailbox, tree, archives, world);
+  const { rows: fileRows, dovecotFiles } = await readFiles(mailbox, tree, archives, world, within);
   const { uid, gid } = files.statSync(bytePath(mailbox));
   const rows = [
     rowOf.mailbox(path, uid, gid),
@@ -141,12 +143,12 @@ function linkRows(mailbox: string, { links }: Tree, { files }: World): { rows: s
  * Everything that is not a message: `dovecot-uidlist` above all. It is read after the messages, so that it knows at least
  * those; a UID that it gives to a later one is then only skipped. What is gone by now is left out.
  */
-async function readFiles(mailbox: string, tree: Tree, archives: ArchiveWriter, world: World) {
+async function readFiles(mailbox: string, tree: Tree, archives: ArchiveWriter, world: World, within?: string) {
   const rows: string[] = [];
   const dovecotFiles: DovecotFiles = { uidlists: new Map(), keywords: new Map() };
   for (const path of tree.files) {
     world.signal.throwIfAborted();
-    const row = await captureFile(mailbox, path, archives, world, dovecotFiles);
+    const row = await captureFile(mailbox, path, archives, world, dovecotFiles, within);
     if (row !== undefined) rows.push(rowOf.file(path, row));
   }
   return { rows, dovecotFiles };
@@ -164,12 +166,13 @@ async function captureFile(
   archives: ArchiveWriter,
   { files, clock, signal }: World,
   { uidlists, keywords }: DovecotFiles,
+  within: string | undefined,
 ) {
   const [, folder = ".", name = path] = /^(?:(.*)\/)?([^/]*)$/s.exec(path) ?? [];
   for (let attempt = 1; ; attempt += 1) {
     try {
       if (name !== "dovecot-uidlist" && name !== "dovecot-keywords") return await archives.add(`${mailbox}/${path}`);
-      const { content, stats } = readFile(files, `${mailbox}/${path}`);
+      const { content, stats } = readFile(files, `${mailbox}/${path}`, within);
       // Dovecot adds lines to it without a lock that others could see: what does not parse is half a line.
       const uidlist = name === "dovecot-uidlist" ? parseUidlist(content) : undefined;
       if (uidlist !== undefined) uidlists.set(folder, uidlist);

@@ -1,4 +1,5 @@
 import { linkSync, renameSync, rmdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Files, nodeFiles } from "../../../../core/ports/files.ts";
 import { mailComponent } from "../../../../shipper/components/mail/component.ts";
@@ -274,4 +275,28 @@ test("a host none of whose mailboxes can be read has no snapshot", async () => {
   });
   expect(manifest).toBeUndefined();
   expect(error).toMatchObject({ code: "FILE_FAILED" });
+});
+
+describe("a directory that becomes a link to another's mailbox, after it was listed,", () => {
+  test.each([
+    ["a folder's cur", "cur"],
+    ["the Maildir", "."],
+    ["the mailbox", ".."],
+  ])("gives nothing of that away: %s", async (_, directory) => {
+    const other = `${vault.directory}/elsewhere`;
+    for (const path of ["", "Maildir/"]) writeFile(`${other}/${path}cur/1.a:2,`, "secret");
+    writeFile(`${other}/1.a:2,`, "secret");
+    const swapped = join(maildir, directory);
+    const { manifest } = await capture(
+      opening(() => {
+        renameSync(swapped, `${vault.directory}/aside`);
+        symlinkSync(other, swapped);
+      }),
+    );
+    expect(manifest?.completeness).not.toBe("complete");
+    for await (const row of vault.store.list("")) expect("key" in row && row.key).not.toContain("\0");
+    if (manifest === undefined) return;
+    expect(manifest).toMatchObject(notCaptured);
+    expect(await restoredMessages()).toEqual([]);
+  });
 });
