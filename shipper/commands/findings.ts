@@ -7,7 +7,7 @@ import { wordsOf } from "./contents.ts";
 const shown = 5;
 
 const explanations: Record<Finding["code"], string> = {
-  MAILBOX_WITHOUT_DIRECTORY: "an account without mail; or one that never got any, for Dovecot makes the directory then",
+  MAILBOX_WITHOUT_DIRECTORY: "Dovecot makes it at the first delivery: there may be no mail yet",
   DIRECTORY_WITHOUT_ACCOUNT: "mail that nobody can log in to",
   QUEUE_FOR_UNKNOWN_DOMAIN: "neither sender nor recipients are of a domain of this host",
   ALIAS_TO_NOWHERE: "the destination is neither a mailbox nor an alias",
