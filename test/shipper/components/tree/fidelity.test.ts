@@ -47,6 +47,14 @@ test("a tree comes back as it was: owners, modes, times, links, holes, attribute
   expect(restored.findings).toEqual([]);
   expect(judged(`${root}${live}`)).toEqual(before);
   shell(`diff -r --no-dereference ${live} ${root}${live}`);
+  const byHand = `${scratchDirectory()}/glass`;
+  const scripts = `${vault.storeDirectory}/hosts/${vault.hostId}/break-glass`;
+  shell(
+    `sh ${scripts}/*/restore.sh ${vault.storeDirectory} ${vault.hostId} configs latest ${vault.identityFile} ${byHand}`,
+  );
+  shell(`mkdir ${byHand}/root; tar --extract --file=${byHand}/files --directory=${byHand}/root --same-permissions --same-owner \
+    --xattrs --xattrs-include='user.*' --acls --delay-directory-restore --keep-old-files`);
+  expect(judged(`${byHand}/root${live}`), "without mailark").toEqual(before);
   const holes = ["sparse", "hole"].map((name) => statSync(`${root}${live}/${name}`).blocks);
   expect(Math.max(...holes), "blocks of sparse files").toBeLessThan(64);
 });
