@@ -64,8 +64,8 @@ export const redisGuards: readonly Guard[] = [
   {
     guard: "append-only files that were rewritten meanwhile are opened anew",
     file: at("append-only.ts"),
-    find: "gone = first.done === true && (await running.exited).code !== 0;",
-    replace: "gone = first.done === true && (await running.exited).code === -1;",
+    find: "const gone = file.first.done === true && (await running.exited).code !== 0;",
+    replace: "const gone = file.first.done === true && (await running.exited).code === -1;",
     test: {
       file: appendOnly,
       name: "are whole also when they are rewritten between the manifest and its files, or while they are read",

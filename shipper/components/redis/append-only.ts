@@ -6,6 +6,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import { outputOf, type RunningProcess, succeed } from "../../processes.ts";
 import type { CaptureContext } from "../component.ts";
+import { leashed } from "../elsewhere.ts";
 import type { RedisConfig } from "./config.ts";
 import { type Connection, stalled } from "./connection.ts";
 import { askSettings } from "./server.ts";
@@ -74,28 +75,33 @@ async function openAll(
   manifestPath: string,
   { processes, signal }: CaptureContext,
 ): Promise<Opened | "unreadable" | "changed"> {
-  const cat = (path: string) => [...command, "cat", "--", path] as unknown as [string, ...string[]];
   let manifest: Buffer;
   try {
-    manifest = await outputOf(processes, cat(manifestPath), { signal });
+    manifest = await outputOf(processes, [...command, "cat", "--", manifestPath] as unknown as [string], { signal });
   } catch (error) {
     signal.throwIfAborted();
     if (asMailarkError(error).code === "PROGRAM_FAILED") return "unreadable";
     throw error;
   }
   const files: OpenFile[] = [];
-  let gone = false;
-  for (const name of namesOf(manifest.toString("utf8"))) {
-    const running = await processes.start(cat(`${folder}/${name}`), { signal });
-    running.stdin.end();
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    const first = await chunks.next();
-    files.push({ running, chunks, first });
-    gone = first.done === true && (await running.exited).code !== 0;
-    if (gone) break;
+  const opened = async () => {
+    for (const name of namesOf(manifest.toString("utf8"))) {
+      const running = await processes.start(leashed(command, ["cat", "--", `${folder}/${name}`]), { signal });
+      const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      const file = { running, chunks, first: await chunks.next() };
+      files.push(file);
+      const gone = file.first.done === true && (await running.exited).code !== 0;
+      if (gone) return false;
+    }
+    return true;
+  };
+  try {
+    if (await opened()) return { manifest, files };
+  } catch (error) {
+    end(files);
+    throw error;
   }
-  if (!gone) return { manifest, files };
-  for (const { running } of files) running.kill("SIGKILL");
+  end(files);
   return "changed";
 }
 
@@ -113,7 +119,14 @@ async function writeAll(
     }
     return { files: files.length, bytes };
   } finally {
-    for (const { running } of files) running.kill("SIGKILL");
+    end(files);
+  }
+}
+
+function end(files: readonly OpenFile[]): void {
+  for (const { running } of files) {
+    running.stdin.end();
+    running.kill("SIGKILL");
   }
 }
 

@@ -7,7 +7,7 @@ import type { Files } from "../../../core/ports/files.ts";
 import { feed, outputOf } from "../../processes.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
-import { reach } from "../elsewhere.ts";
+import { leashed, reach } from "../elsewhere.ts";
 import type { RedisConfig } from "./config.ts";
 
 export interface Connection {
@@ -16,6 +16,8 @@ export interface Connection {
   readonly stallSeconds: number;
   /** The command line of the client program. It names no secret. */
   command(args: readonly string[]): [string, ...string[]];
+  /** The same for what reads no more of its input: elsewhere it is ended by the end of that. */
+  leashed(args: readonly string[]): [string, ...string[]];
   /** What the program's input has to begin with. */
   readonly leading: string;
   /**
@@ -40,12 +42,16 @@ export interface ConnectionOptions
   extends Pick<RedisConfig, "socket" | "host" | "port" | "user" | "passwordFile" | "stallSeconds"> {
   /** The words of a program, with what has to be before them. */
   readonly wrap: (words: readonly string[]) => [string, ...string[]];
+  /** The words that lead to where a server runs elsewhere. Default: it runs here. */
+  readonly place?: readonly string[];
 }
 
 /** The connection that a configuration names. Throws as {@link openConnection} and {@link reach} do. */
 export async function connectionOf(config: RedisConfig, world: World): Promise<Connection> {
   await reach(config.command, world);
-  return openConnection({ ...config, wrap: (words) => [...config.command, ...words] as [string, ...string[]] }, world);
+  const place = config.command;
+  const wrap = (words: readonly string[]) => [...place, ...words] as unknown as [string, ...string[]];
+  return openConnection({ ...config, place, wrap }, world);
 }
 
 const readSecret = 'IFS= read -r REDISCLI_AUTH && export REDISCLI_AUTH && exec "$@"';
@@ -73,10 +79,10 @@ function connect(
     ...(options.port === undefined ? [] : ["-p", String(options.port)]),
     ...(options.user === undefined ? [] : ["--user", options.user]),
   ];
-  const command = (args: readonly string[]) => {
-    const words = [client.name, ...where, ...args];
-    return wrap(password === undefined ? words : ["sh", "-c", readSecret, "sh", ...words]);
-  };
+  const words = (args: readonly string[]) => [client.name, ...where, ...args];
+  const hand = password === undefined ? [] : ["sh", "-c", readSecret, "sh"];
+  const command = (args: readonly string[]) => wrap([...hand, ...words(args)]);
+  const place = options.place ?? [];
   const scrub = (text: string) => (password ? text.replaceAll(password, "…") : text);
   // Release 6 has no such option, and prints errors as if they were answers.
   const strict = Number.parseInt(client.version, 10) >= 7 ? ["-e"] : [];
@@ -86,6 +92,7 @@ function connect(
     stallSeconds,
     leading,
     command,
+    leashed: (args) => (place.length === 0 ? command(args) : leashed(place, words(args), hand)),
     scrub,
     until: (other) => connect(options, password, client, { processes, signal: other }),
     async ask(words, database = 0) {

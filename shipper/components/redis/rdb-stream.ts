@@ -87,8 +87,8 @@ async function* transfer(
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): AsyncGenerator<Buffer> {
   const { client, stallSeconds, scrub } = connection;
-  const running = await processes.start(connection.command(["--rdb", "-"]), { signal });
-  running.stdin.end(connection.leading);
+  const running = await processes.start(connection.leashed(["--rdb", "-"]), { signal });
+  running.stdin.write(connection.leading);
   const watch = watchForStalls(clock, stallSeconds);
   const tooLong = watch.stalled.then((): never => {
     const reason = stalled(stallSeconds);
@@ -119,6 +119,7 @@ async function* transfer(
     throw explained(asMailarkError(error), client.name, scrub);
   } finally {
     watch.end();
+    running.stdin.end();
     running.kill("SIGKILL");
   }
 }

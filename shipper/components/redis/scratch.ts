@@ -2,7 +2,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
-import { scratchPathAt } from "../elsewhere.ts";
+import { placeWith, scratchPathAt } from "../elsewhere.ts";
 import { openShelter, type Shelter } from "../shelter.ts";
 import type { RedisConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -23,7 +23,8 @@ export async function startScratch(
   wanted: string,
   world: World,
 ): Promise<Omit<StagedRedis, "place" | "facts">> {
-  const path = scratchPathAt(config.command, wanted);
+  const command = await placeWith(["redis-server", "valkey-server"], config.command, world);
+  const path = scratchPathAt(command, wanted);
   const socket = `${path}/s`;
   if (Buffer.byteLength(socket) > 100) {
     throw new MailarkError("ARGUMENT_INVALID", "the scratch path is too long for a socket", {
@@ -31,7 +32,7 @@ export async function startScratch(
       hint: "choose a path of less than 98 characters",
     });
   }
-  const shelter = await openShelter({ path, command: config.command, accounts: ["redis", "valkey", "nobody"] }, world);
+  const shelter = await openShelter({ path, command, accounts: ["redis", "valkey", "nobody"] }, world);
   try {
     const counter = new KeyCounter();
     const content = snapshot.readPart(snapshot.part("rdb"));

@@ -21,13 +21,16 @@ afterAll(async () => {
   await host?.stop();
 });
 
-/** The machine's processes, but when a file is read for the `which`th time, something happens first. */
-function beforeReading(which: number, work: () => Promise<void>): Processes {
+/** The machine's processes, but before, or after, the last file was opened something happens. */
+function aroundLast(when: "before" | "after", work: () => Promise<void>): Processes {
   let reads = 0;
   return {
     async start(command, options) {
-      if (command.includes("cat") && ++reads === which) await work();
-      return nodeProcesses.start(command, options);
+      const last = command.includes("cat") && ++reads === 3;
+      if (last && when === "before") await work();
+      const running = await nodeProcesses.start(command, options);
+      if (last && when === "after") await work();
+      return running;
     },
   };
 }
@@ -78,8 +81,8 @@ describe("append-only files", () => {
   });
 
   test("are whole also when they are rewritten between the manifest and its files, or while they are read", async () => {
-    for (const which of [2, 3]) {
-      const { content } = await bootFrom(beforeReading(which, rewrite));
+    for (const when of ["before", "after"] as const) {
+      const { content } = await bootFrom(aroundLast(when, rewrite));
       expect(content.keys).toBe((await contentOf(await sourceOf(configOf(host), vault), [0])).keys);
     }
   });
