@@ -6,9 +6,12 @@ import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
 import { judgementGuards } from "./judgement.ts";
 import { mailGuards } from "./mail.ts";
+import { postgresGuards } from "./postgres.ts";
 import { programGuards } from "./program.ts";
+import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { storeGuards } from "./store.ts";
+import { treeGuards } from "./trees.ts";
 
 /** Every guard of the product that a test answers for. */
 export const guards: readonly Guard[] = [
@@ -20,6 +23,9 @@ export const guards: readonly Guard[] = [
   ...consistencyGuards,
   ...mailGuards,
   ...databaseGuards,
+  ...postgresGuards,
   ...redisGuards,
+  ...queueGuards,
+  ...treeGuards,
   ...programGuards,
 ];

@@ -41,8 +41,7 @@ async function checkContents({ index, directory, command }: StagedQueue, { proce
 async function checkMessages(staged: StagedQueue & { instance: readonly string[] }, world: World): Promise<Check[]> {
   const { index, command, instance } = staged;
   const config = { command: [...command], stallSeconds: 3600 };
-  const where = instance.length > 0 ? instance : ["-c", "/etc/postfix"];
-  const shown = await queuedMessages(config, where, world);
+  const shown = await queuedMessages(config, instance, world);
   const ids = new Set(shown.map(({ id }) => id));
   const moving = index.messages.filter(({ path }) => (movingQueues as readonly string[]).includes(path.split("/")[0]!));
   const loose = shown.filter(({ queue }) => queue !== "hold");
@@ -58,7 +57,7 @@ async function checkMessages(staged: StagedQueue & { instance: readonly string[]
       : { name: "ids", outcome: "failed", detail: `${ids.size} ids, ${moving.length} messages when captured` },
   );
   checks.push(compareEnvelopes(moving, shown.map(keyOfShown)));
-  checks.push(await checkReadable([...ids], where, config, world));
+  checks.push(await checkReadable([...ids], instance, config, world));
   const submitted = index.messages.filter(({ path }) => path.startsWith("maildrop/")).length;
   if (submitted > 0) {
     const detail = `${submitted} were submitted and not taken yet: they are in ${heldMaildrop}, where Postfix does not look`;

@@ -15,7 +15,6 @@ export interface Envelope {
   readonly messageBytes: number | undefined;
 }
 
-const maximumRecords = 5_000_000;
 const [size, time, from, recipient, pointer, end] = [..."CTSRpE"].map((letter) => letter.charCodeAt(0));
 
 /** `undefined` when the file does not lead from its first record to an end: then it is not whole, or none. */
@@ -24,7 +23,8 @@ export function readEnvelope(file: Buffer): Envelope | undefined {
   let arrivedAt: number | undefined;
   let messageBytes: number | undefined;
   const recipients: string[] = [];
-  for (let at = 0, count = 0; count < maximumRecords; count += 1) {
+  // No record is read twice, and none is empty: more would be a circle.
+  for (let at = 0, count = 0; count < file.length; count += 1) {
     const type = file[at];
     let length = 0;
     let next = at + 1;

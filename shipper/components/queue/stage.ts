@@ -4,7 +4,7 @@ import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import type { Place, Staged, World } from "../component.ts";
-import { scratchPathAt } from "../elsewhere.ts";
+import { placeWith, scratchPathAt } from "../elsewhere.ts";
 import { openShelter } from "../shelter.ts";
 import type { QueueConfig } from "./config.ts";
 import { vetted } from "./gate.ts";
@@ -52,13 +52,14 @@ export async function stageQueue(
 }
 
 async function stageScratch(
-  config: QueueConfig,
+  configured: QueueConfig,
   snapshot: SnapshotReader,
   index: Index,
   place: Extract<Place, { kind: "scratch" }>,
   world: World,
 ): Promise<StagedQueue> {
-  const { command } = config;
+  const command = [...(await placeWith(["postconf"], configured.command, world))];
+  const config = { ...configured, command };
   const path = scratchPathAt(command, place.path);
   const shelter = await openShelter({ path, command, accounts: [] }, world);
   const remove = () => shelter.remove();

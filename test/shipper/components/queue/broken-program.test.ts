@@ -79,6 +79,13 @@ test("an archive that lacks what the walk has met gives no snapshot", async () =
   expect(error).toMatchObject({ code: "CAPTURE_FAILED", message: expect.stringContaining("could not be caught") });
 }, 30_000);
 
+test("a walk that lacks its last lines gives no snapshot", async () => {
+  for (const lines of [1, 2, 5]) {
+    const error = await failureOf(programThrough("find", `"$@" | head -z -n -${lines}`));
+    expect(error).toMatchObject({ code: "CAPTURE_FAILED", message: "find ended without its last line" });
+  }
+});
+
 test("a directory that is no queue gives no snapshot", async () => {
   expect(await failureOf(nodeProcesses, { directory: vault.directory })).toMatchObject({
     code: "CAPTURE_FAILED",

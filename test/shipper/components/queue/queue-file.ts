@@ -1,0 +1,38 @@
+import { chmodSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** A queue file as Postfix's cleanup writes it. */
+export function queueFile(
+  name: string,
+  { arrivedAt = 1_700_000_000, end = true }: { readonly arrivedAt?: number; readonly end?: boolean } = {},
+): Buffer {
+  const record = (type: string, text: string) =>
+    Buffer.concat([Buffer.from(type), lengthOf(Buffer.byteLength(text)), Buffer.from(text)]);
+  const content = [record("N", `Subject: ${name}`), record("N", ""), record("N", `text of ${name} ${"x".repeat(300)}`)];
+  const size = [1, 2, 3, 4, 5, 6].map((number) => String(number).padStart(15)).join(" ");
+  return Buffer.concat([
+    record("C", size),
+    record("T", `${arrivedAt} 123456`),
+    record("S", "sender@example.test"),
+    record("D", `done-${name}@example.test`),
+    record("R", `${name}@example.test`),
+    record("M", ""),
+    ...content,
+    record("X", ""),
+    ...(end ? [record("E", "")] : []),
+  ]);
+}
+
+/** Seven bits a byte, least first. */
+function lengthOf(length: number): Buffer {
+  return length < 0x80 ? Buffer.from([length]) : Buffer.from([0x80 | (length & 0x7f), length >> 7]);
+}
+
+/** Puts a file into a queue directory, long ago enough for a walk to be believed. */
+export function put(directory: string, path: string, content: Buffer | string, mode = 0o700): void {
+  const file = join(directory, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+  chmodSync(file, mode);
+  utimesSync(file, 4_000_000_000, 4_000_000_000.25);
+}
