@@ -75,12 +75,13 @@ async function create(
   chmodSync(directory, 0o711);
   const podman = podmanIn(directory, runtime);
   const name = containerName(what);
-  const rm = ["rm", "--all", "--force", "--time", "0"];
-  const watcher = startWatcher(directory, [...podman.words, ...rm]);
+  const rm = [...podman.words, "rm", "--all", "--force", "--time", "0"];
+  const farewell = ["sh", "-c", removeAll, "sh", directory, ...rm] as const;
+  const watcher = startWatcher(directory, farewell);
   let removed: Promise<void> | undefined;
   const remove = () => {
     removed ??= (async () => {
-      await podman.run(rm);
+      await outputOf(nodeProcesses, farewell);
       rmSync(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
       await watcher.dismiss();
     })();
@@ -117,6 +118,23 @@ async function create(
     throw error;
   }
 }
+
+/**
+ * Arguments: the directory, and the command that removes the containers. What the engine does after a container's end goes on for a moment, and
+ * would make the directory anew.
+ */
+const removeAll = `
+directory=$1; shift
+busy() {
+  for each in /proc/[0-9]*; do
+    read -r name < "$each/comm" || continue
+    case $name in conmon | podman) ! grep -qaF -- "$directory/" "$each/cmdline" || return 0 ;; esac
+  done 2> /dev/null
+  return 1
+}
+"$@" || exit
+tries=0
+while busy && [ "$tries" -lt 300 ]; do tries=$((tries + 1)); sleep 0.05; done`;
 
 /** The limits that podman would raise are not ours to raise on every machine. */
 const limits = [

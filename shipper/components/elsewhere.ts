@@ -38,6 +38,24 @@ kill "$watch" 2> /dev/null
 wait "$watch"
 exit "$status"`;
 
+/**
+ * Where a scratch server is run: at the place where the live one is, so that it is of the same kind; on this machine, where none of the programs is
+ * at that place, or it can not be reached.
+ */
+export async function placeWith(
+  programs: readonly string[],
+  place: readonly string[],
+  { processes, signal }: Pick<World, "processes" | "signal">,
+): Promise<readonly string[]> {
+  if (place.length === 0) return place;
+  const words = [...place, "sh", "-c", lookFor, "sh", ...programs] as unknown as [string, ...string[]];
+  const found = await outputOf(processes, words, { signal }).catch(() => undefined);
+  signal.throwIfAborted();
+  return found === undefined ? [] : place;
+}
+
+const lookFor = 'PATH=$PATH:/usr/sbin:/sbin; for name; do ! command -v "$name" || exit 0; done; exit 1';
+
 /** Where a scratch place is made that is asked for at a path of this machine: at that path, or in a directory that every place has. */
 export function scratchPathAt(place: readonly string[], path: string): string {
   return place.length === 0 ? path : `/var/tmp/mailark-${randomBytes(8).toString("hex")}`;

@@ -134,11 +134,20 @@ describe("Redis in a container", () => {
     expect(await leftIn(redis)).toEqual([]);
   });
 
-  test("that is paused is told as such", async () => {
+  test("that is paused is told as such, and its backup is proven by this machine's server meanwhile", async () => {
     await redis.pause();
     const { outcomes } = await vault.backup([component()]);
-    await redis.unpause();
     expect(outcomes[0]?.error).toMatchObject({ code: "PLACE_UNREACHABLE" });
+    const place = scratchPath();
+    const world = vault.world();
+    const at = { kind: "scratch", path: place.path } as const;
+    const staged = await component().stage(await vault.open("redis"), at, {}, world);
+    expect(existsSync(place.path)).toBe(true);
+    const checks = await component().check(staged, world);
+    expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+    await staged.remove();
+    place.remove();
+    await redis.unpause();
   });
 });
 

@@ -99,7 +99,9 @@ async function serverAt(
   const servers = flavour === "mariadb" ? ["mariadbd", "mysqld"] : ["mysqld"];
   const makers = flavour === "mariadb" ? ["mariadb-install-db", "mysql_install_db"] : [];
   const words = [...place, "sh", "-c", look, "sh", ...servers, "--", ...makers] as unknown as [string, ...string[]];
-  const said = (await outputOf(processes, words, { signal })).toString("utf8");
+  // A place that can not be reached has none either.
+  const said = (await outputOf(processes, words, { signal }).catch(() => Buffer.alloc(0))).toString("utf8");
+  signal.throwIfAborted();
   const found = said.split("\n").map((line) => line.split("\t"));
   const program = found.find(([kind, , version = ""]) => kind === "server" && versionOf(version).flavour === flavour);
   const maker = found.find(([kind]) => kind === "maker");

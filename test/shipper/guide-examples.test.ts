@@ -1,0 +1,21 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { configSchema } from "../../shipper/config.ts";
+import { parseYaml } from "../../shipper/config-text.ts";
+
+const page = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), "utf8");
+const { components } = configSchema.shape;
+
+test("the guide's configuration of a system in docker compose is taken as it stands", () => {
+  const [, text = ""] = /## Services in containers\n.*?\n```yaml\n(.*?)```/s.exec(page("guide.md")) ?? [];
+  const parsed = parseYaml(text, "guide.md", z.strictObject({ components }));
+  expect(Object.keys(parsed.components).toSorted()).toEqual(["certs", "configs", "mail", "postgres", "queue", "redis"]);
+});
+
+test("so is what the page on restores has for the queue of a container that is stopped", () => {
+  const [, text = ""] = /## Services in containers\n.*?\n {2}```yaml\n(.*?) {2}```/s.exec(page("restore.md")) ?? [];
+  const wrapped = `components:\n${text}`;
+  const parsed = parseYaml(wrapped, "restore.md", z.strictObject({ components }));
+  expect(parsed.components.queue?.command).toContain("--entrypoint=env");
+});
