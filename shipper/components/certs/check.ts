@@ -5,7 +5,7 @@ import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
 import { listed } from "../tree/check-tree.ts";
-import type { StagedTree } from "../tree/stage-tree.ts";
+import type { StagedTree } from "../tree/staged-tree.ts";
 import { TreeView } from "../tree/tree-view.ts";
 
 /** One check for each directory with certificates, one for all links and one for the modes of all keys. */

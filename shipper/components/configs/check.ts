@@ -4,7 +4,7 @@ import { asMailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
-import type { StagedTree } from "../tree/stage-tree.ts";
+import type { StagedTree } from "../tree/staged-tree.ts";
 import { TreeView } from "../tree/tree-view.ts";
 import { checkDkimKeys } from "./dkim-keys.ts";
 import { copyPrivately, type PrivateCopy } from "./private-copy.ts";

@@ -4,7 +4,7 @@ import type { Check, World } from "../component.ts";
 import { gate } from "./gate.ts";
 import type { RestoredTree } from "./restore-tree.ts";
 import { isWanted } from "./restore-tree.ts";
-import type { StagedTree } from "./stage-tree.ts";
+import type { StagedTree } from "./staged-tree.ts";
 import { createCommand } from "./tar-command.ts";
 import { tarOutput } from "./tar-output.ts";
 import { measured, type TreeEntry, type TreeFacts } from "./tree-facts.ts";

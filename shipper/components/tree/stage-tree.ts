@@ -3,29 +3,16 @@ import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import { bytePath, pathText } from "../byte-path.ts";
-import type { Check, Place, Selection, Staged, World } from "../component.ts";
+import type { Check, Place, Selection, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
 import { namesAtTarget } from "../target-names.ts";
 import { checkTree } from "./check-tree.ts";
 import { type SwitchPoint, sweepWorkshops, switchPoints } from "./place-tree.ts";
-import { isWanted, type RestoredTree, restoreTree } from "./restore-tree.ts";
+import { type RestoredTree, restoreTree } from "./restore-tree.ts";
+import type { StagedTree } from "./staged-tree.ts";
 import { type Kept, switchTrees } from "./switch-tree.ts";
 import { archivePath } from "./tar-command.ts";
 import { readTreeFacts, type TreeFacts } from "./tree-facts.ts";
-
-export interface StagedTree extends Staged {
-  /** What stands before a path of the host: `ROOT/etc/postfix`. Empty where the tree is in its place. */
-  readonly root: string;
-  readonly trees: readonly RestoredTree[];
-  readonly facts: TreeFacts;
-  /** What was asked for, in latin1 below the top. */
-  readonly wanted: readonly string[];
-  /** Where a path of the host (absolute, in latin1) is staged; `undefined`: it was not brought back. */
-  where(path: string): string | undefined;
-  /** Of a service: what was found before it was switched, and what was there before. */
-  readonly judged?: readonly Check[];
-  readonly kept?: readonly Kept[];
-}
 
 export interface StageTreeOptions {
   /** What the configuration lets a restore replace; absent: whatever the snapshot has. */
@@ -177,6 +164,3 @@ function refuseUnlessEmpty({ files }: World, path: string): void {
     hint: "give an empty or a new directory: mailark never restores over anything",
   });
 }
-
-/** Whether an entry of the facts was to come back. */
-export const wasWanted = (path: string, { wanted }: Pick<StagedTree, "wanted">): boolean => isWanted(path, wanted);

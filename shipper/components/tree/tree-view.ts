@@ -2,7 +2,7 @@
 import { dirname, resolve } from "node:path/posix";
 import type { Files } from "../../../core/ports/files.ts";
 import { bytePath } from "../byte-path.ts";
-import type { StagedTree } from "./stage-tree.ts";
+import type { StagedTree } from "./staged-tree.ts";
 import type { TreeEntry } from "./tree-facts.ts";
 import { parentsOf } from "./vet.ts";
 

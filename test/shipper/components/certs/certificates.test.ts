@@ -141,7 +141,7 @@ describe("certificates", () => {
       says: /^unproven: everybody on the host can read .*privkey1\.pem/,
     },
   };
-  test.each(Object.entries(faults))("%s are told", async (_, { spoil, check, says }) => {
+  test.each(Object.entries(faults))("are told: %s", async (_, { spoil, check, says }) => {
     spoil();
     expect((await judged()).said[check]).toMatch(says);
   });

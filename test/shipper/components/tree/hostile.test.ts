@@ -321,6 +321,18 @@ describe("an archive that can not be read on is refused:", () => {
     });
   });
 
+  test("the size is told before a byte of the member goes on", async () => {
+    const archive = unreadable["a size beyond the archive"]!;
+    const passed: Buffer[] = [];
+    const options = { limit: archive.length, vetting: new Vetting(), found: () => {} };
+    const passing = async () => {
+      for await (const chunk of gate(pieces(archive), options)) passed.push(chunk);
+    };
+    await expect(passing()).rejects.toMatchObject({ message: expect.stringContaining("larger than the archive") });
+    expect(Buffer.concat(passed).includes("etc/first")).toBe(true);
+    expect(Buffer.concat(passed).includes("etc/huge")).toBe(false);
+  });
+
   test.each(["a size beyond the archive", "no end"])(
     "%s: nothing of it is left, and an examination finds it",
     async (name) => {

@@ -109,18 +109,19 @@ describe("into the service", () => {
   });
 
   test("a path that the configuration does not name is refused", async () => {
+    const other = `${host}/other`;
+    mkdirSync(other);
+    writeFileSync(`${other}/file`, "live");
+    // A directory of this test's own: where the refusal is missing, this archive does take its place.
+    const root = other.slice(1);
     const archive = tarOf([
-      { name: "root/", flag: "5" },
-      { name: "root/.profile", content: "evil" },
+      { name: `${root}/`, flag: "5", mode: 0o755 },
+      { name: `${root}/file`, content: "evil" },
     ]);
-    const restoring = restore(
-      component(),
-      await forged(archive, archive, ["root"]),
-      { kind: "service" },
-      {},
-      vault.world(),
-    );
-    await expect(restoring).rejects.toMatchObject({ code: "RESTORE_FAILED", detail: "/root" });
+    const snapshot = await forged(archive, archive, [root]);
+    const restoring = restore(component(), snapshot, { kind: "service" }, {}, vault.world());
+    await expect(restoring).rejects.toMatchObject({ code: "RESTORE_FAILED", detail: other });
+    expect(readFileSync(`${other}/file`, "utf8")).toBe("live");
   });
 
   test("files of another place are refused", async () => {
