@@ -71,6 +71,12 @@ ${mysql.socket === undefined ? "" : `    socket: ${scalar(mysql.socket)}\n`}${my
   #   socket-directory: /var/run/postgresql
   #   command: [runuser, -u, postgres, --]
   #   databases: all
+  # Redis or Valkey. Queues and sessions (hold) come back under another name, until somebody releases them.
+  # redis:
+  #   socket: /run/redis/redis-server.sock
+  #   password-file: /etc/mailark/redis.password
+  # The Postfix queue, where \`postconf queue_directory\` says. A restore puts all of it on hold.
+  # queue: {}
   # Configuration files and certificates: any list of paths. The directory of this file comes along with configs.
   # configs:
   #   paths: [${(configs.length > 0 ? configs : usualConfigs.slice(0, 4)).join(", ")}]
