@@ -2,7 +2,7 @@
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { PostgresConfig } from "./config.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, majorOf } from "./connection.ts";
 import { openSession, type Session, type SessionWorld, withSession } from "./session.ts";
 
 export interface Server {
@@ -29,13 +29,26 @@ export const ownDatabases: readonly string[] = ["postgres", "template1"];
 export const textOf = ({ encoding }: Pick<Database, "encoding">): Session["encoding"] =>
   encoding === "SQL_ASCII" ? "latin1" : "utf8";
 
-/** Asks a server what it is. */
+/** The first release whose catalogs have all that is asked for. */
+const oldest = 13;
+
+/**
+ * Asks a server what it is.
+ *
+ * @throws MailarkError `CAPTURE_FAILED` for a release that is too old.
+ */
 export async function askServer(session: Session): Promise<Server> {
   const [row] = await session.query<{ version: string; bootstrap: string }>(
     `SELECT split_part(current_setting('server_version'), ' ', 1) AS version,
        (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10)::text AS bootstrap`,
   );
-  return { version: row?.version ?? "", bootstrap: row?.bootstrap ?? "postgres" };
+  const version = row?.version ?? "";
+  if (majorOf(version) < oldest) {
+    throw new MailarkError("CAPTURE_FAILED", `the server is of release ${version}, older than ${oldest}`, {
+      hint: "upgrade the server, or back it up with its own pg_dumpall",
+    });
+  }
+  return { version, bootstrap: row?.bootstrap ?? "postgres" };
 }
 
 /** All databases but `template0`, in the order of their names. */

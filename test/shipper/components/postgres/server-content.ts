@@ -1,7 +1,9 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { accountFor } from "../../../../sandbox/host/account.ts";
 import type { SandboxHost } from "../../../../sandbox/host/host.ts";
+import { makeFolder } from "../../../../sandbox/host/place.ts";
 import { type PostgresConfig, postgresConfigSchema } from "../../../../shipper/components/postgres/config.ts";
 import type { Connection } from "../../../../shipper/components/postgres/connection.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
@@ -17,6 +19,8 @@ export const trapped = `Trap – 'one' "✓" \\ %x`;
 
 /** Fills a server with all that is hard to bring back. */
 export async function layTraps({ postgres }: SandboxHost): Promise<void> {
+  const space = makeFolder(join(postgres.socketDirectory, "space"), accountFor("postgres"));
+  await postgres.sql(`CREATE TABLESPACE "fast; 'disk'" LOCATION '${space}'`);
   const text = readFileSync(new URL("traps.sql", import.meta.url), "utf8");
   for (const section of `-- section postgres\n${text}`.split(/^-- section /m).slice(1)) {
     const end = section.indexOf("\n");
@@ -44,10 +48,11 @@ export async function dumpOf(connection: Connection, database: string): Promise<
   return withoutTokens((await outputOf(nodeProcesses, command)).toString("latin1"));
 }
 
-/** Roles, memberships and tablespaces of a server. */
+/** Roles, memberships and tablespaces of a server, without where these are. */
 export async function globalsOf(connection: Connection): Promise<string> {
   const command = connection.command("pg_dumpall", ["--globals-only", "--no-password", connection.to("postgres")]);
-  return withoutTokens((await outputOf(nodeProcesses, command)).toString("latin1"));
+  const sql = withoutTokens((await outputOf(nodeProcesses, command)).toString("latin1"));
+  return sql.replace(/ LOCATION '.*'/g, "");
 }
 
 const withoutTokens = (sql: string) => sql.replace(/^\\(un)?restrict .*$/gm, "");

@@ -11,7 +11,8 @@ REVOKE CONNECT ON DATABASE "Trap – 'one' ""✓"" \ %x" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "Trap – 'one' ""✓"" \ %x" TO app;
 COMMENT ON DATABASE "Trap – 'one' ""✓"" \ %x" IS 'a database with a comment';
 CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C';
-CREATE DATABASE empty;
+CREATE DATABASE empty TABLESPACE "fast; 'disk'";
+GRANT CREATE ON TABLESPACE "fast; 'disk'" TO app;
 
 -- section Trap – 'one' "✓" \ %x
 SET DateStyle = ISO;
@@ -60,6 +61,7 @@ CREATE TABLE shop.base (a integer); CREATE TABLE shop.derived (b integer) INHERI
 INSERT INTO shop.base VALUES (1); INSERT INTO shop.derived VALUES (2, 3);
 CREATE UNLOGGED TABLE shop.cache (k text PRIMARY KEY, v text); INSERT INTO shop.cache VALUES ('a', 'b');
 CREATE TABLE shop."Odd ""name"" – ✓" ("Select" integer, "x y" text); INSERT INTO shop."Odd ""name"" – ✓" VALUES (1, 'y');
+CREATE TABLE shop.faraway (a integer) TABLESPACE "fast; 'disk'"; INSERT INTO shop.faraway VALUES (1);
 CREATE TABLE shop.no_columns (); INSERT INTO shop.no_columns DEFAULT VALUES;
 CREATE TABLE shop.secrets (owner name NOT NULL, v text);
 INSERT INTO shop.secrets VALUES ('app', 'mine'), ('other', 'theirs');
@@ -99,6 +101,9 @@ SET client_encoding = 'SQL_ASCII';
 CREATE TABLE latin (t text);
 INSERT INTO latin VALUES (E'gr\xfc\xdfe \xff'), ('plain');
 DO $$ BEGIN EXECUTE format('CREATE TABLE %1$I (a integer); INSERT INTO %1$I VALUES (1)', 'na' || chr(239) || 've\"'); END $$;
+
+-- section template1
+CREATE TABLE common (a integer); INSERT INTO common VALUES (3);
 
 -- section postgres
 ALTER ROLE app SET default_transaction_read_only = on;
