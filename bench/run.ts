@@ -7,9 +7,10 @@ import { facts, table } from "../shipper/terminal/table.ts";
 import { age } from "./age.ts";
 import { loadText, machineFacts } from "./machine.ts";
 import { mysql } from "./mysql.ts";
+import { postgres } from "./postgres.ts";
 import type { Bench } from "./report.ts";
 
-const benches: Readonly<Record<string, Bench>> = { age, mysql };
+const benches: Readonly<Record<string, Bench>> = { age, mysql, postgres };
 
 process.exitCode = await main(process.argv.slice(2));
 
