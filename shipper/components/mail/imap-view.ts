@@ -88,7 +88,7 @@ export async function viewByImap(
       else take(folder, response);
     }
   } finally {
-    dovecot.discard(copy);
+    await dovecot.discard(copy);
   }
   for (const folder of folders.filter(({ name }) => name !== undefined)) {
     if (!listed.has(folder.name!)) wrong.push(`${folder.title}: not listed`);

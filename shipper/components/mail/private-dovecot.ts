@@ -6,7 +6,6 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
-import { removeTree } from "../remove-tree.ts";
 import { openShelter } from "../shelter.ts";
 import { type Response, readResponses } from "./imap-responses.ts";
 import { copyMailbox } from "./private-maildir.ts";
@@ -36,7 +35,7 @@ export interface PrivateDovecot {
   imap(copy: CopiedMailboxes, commands: readonly string[]): AsyncGenerator<Response>;
   /** Lets `doveadm` change folders of a copy that have numbers for names. Throws as `outputOf` does. */
   change(copy: CopiedMailboxes, changes: readonly Change[]): Promise<void>;
-  discard(copy: CopiedMailboxes): void;
+  discard(copy: CopiedMailboxes): Promise<void>;
   /** Nothing of it is left. */
   remove(): Promise<void>;
 }
@@ -104,7 +103,8 @@ export async function openPrivateDovecot(
           env: environment(copy),
           signal: AbortSignal.any([signal, late.signal]),
         });
-        running.stdin.end([...commands, "end LOGOUT", ""].join("\r\n"), "latin1");
+        // It stays open: where the server waits for its output to be taken, the end of its input ends the session.
+        running.stdin.write([...commands, "end LOGOUT", ""].join("\r\n"), "latin1");
         let greeted = false;
         let ended = false;
         try {
@@ -137,7 +137,9 @@ export async function openPrivateDovecot(
         const input = lines.map((words) => `${words.join("\t")}\n`).join("");
         await shelter.run([...privileges, ...environment, "sh", "-c", changeScript, "sh", config], input);
       },
-      discard: ({ home }) => removeTree(files, home),
+      async discard({ home }) {
+        await shelter.run(["rm", "-rf", "--", home]);
+      },
       remove: () => shelter.remove(),
     };
   } catch (error) {

@@ -58,7 +58,7 @@ export class RaiseCounters {
             this.#take(`${copy.home}/.${name}/${file}`, `${mailbox}/${folder}/${file}`, mode, owner);
         }
       } finally {
-        this.#dovecot.discard(copy);
+        await this.#dovecot.discard(copy);
       }
     } catch (thrown) {
       signal.throwIfAborted();
