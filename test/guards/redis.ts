@@ -102,7 +102,7 @@ export const redisGuards: readonly Guard[] = [
   {
     guard: "what was loaded is taken back when the rest can not be",
     file: at("load-service.ts"),
-    find: "await takeBack(connection, added, world);",
+    find: "await takeBack(connection, added, kept, world);",
     replace: "",
     test: { file: stage, name: "refuses a single key is empty again" },
   },

@@ -5,6 +5,7 @@
  */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import { outputOf, type RunningProcess, succeed } from "../../processes.ts";
+import { watchForStalls } from "../../stall-watch.ts";
 import type { CaptureContext } from "../component.ts";
 import { leashed } from "../elsewhere.ts";
 import type { RedisConfig } from "./config.ts";
@@ -107,15 +108,16 @@ async function openAll(
 
 async function writeAll(
   { manifest, files }: Opened,
-  { writer, keys, signal }: CaptureContext,
+  context: CaptureContext,
   stallSeconds: number,
 ): Promise<CapturedAppendOnly> {
   try {
+    const { writer, keys } = context;
     const key = await keys.host();
     let { bytes } = await writer.part("appendonly", one(manifest), key);
     for (const [index, file] of files.entries()) {
       const name = `appendonly-${String(index + 1).padStart(4, "0")}`;
-      bytes += (await writer.part(name, rest(file, signal, stallSeconds), key)).bytes;
+      bytes += (await writer.part(name, rest(file, context, stallSeconds), key)).bytes;
     }
     return { files: files.length, bytes };
   } finally {
@@ -134,19 +136,21 @@ async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-async function* rest({ running, chunks, first }: OpenFile, signal: AbortSignal, seconds: number) {
-  for (let next = first; !next.done; next = await inTime(chunks.next(), seconds)) yield next.value;
-  await succeed("cat", running, signal);
-}
-
-async function inTime<T>(work: Promise<T>, seconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(stalled(seconds)), seconds * 1000);
+async function* rest({ running, chunks, first }: OpenFile, { clock, signal }: CaptureContext, seconds: number) {
+  const watch = watchForStalls(clock, seconds);
+  const late = watch.stalled.then((): never => {
+    throw stalled(seconds);
   });
+  late.catch(() => {});
   try {
-    return await Promise.race([work, late]);
+    for (let next = first; !next.done; ) {
+      yield next.value;
+      watch.wait();
+      next = await Promise.race([chunks.next(), late]);
+      watch.goOn();
+    }
+    await succeed("cat", running, signal);
   } finally {
-    clearTimeout(timer);
+    watch.end();
   }
 }

@@ -5,8 +5,8 @@ import type { Connection } from "./connection.ts";
 import { type CountedKeys, countKeys } from "./count-keys.ts";
 import type { DatabaseFacts, Facts } from "./facts.ts";
 import { askKeyspace, askLibraries, askUsers, userName } from "./server.ts";
-import type { StagedRedis } from "./stage.ts";
 import { isWhole } from "./stage-directory.ts";
+import type { StagedRedis } from "./staged.ts";
 
 type Judgement = Pick<Check, "outcome" | "detail">;
 const passed = (detail: string): Judgement => ({ outcome: "passed", detail });

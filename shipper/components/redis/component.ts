@@ -7,7 +7,8 @@ import { connectionOf } from "./connection.ts";
 import { readFacts } from "./facts.ts";
 import { redisFilling } from "./filling.ts";
 import { askKeyspace, askMemory } from "./server.ts";
-import { type StagedRedis, stageRedis } from "./stage.ts";
+import { stageRedis } from "./stage.ts";
+import type { StagedRedis } from "./staged.ts";
 
 /** The data, functions and users of one Redis or Valkey server. */
 export function redisComponent(config: RedisConfig): Component<StagedRedis> {

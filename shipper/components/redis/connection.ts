@@ -3,8 +3,10 @@
  * script puts it into its environment, so that it is the same on this machine and in a container and on no command line.
  */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
+import type { Clock } from "../../../core/ports/clock.ts";
 import type { Files } from "../../../core/ports/files.ts";
 import { feed, outputOf } from "../../processes.ts";
+import { type StallWatch, watchForStalls } from "../../stall-watch.ts";
 import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
 import { leashed, reach } from "../elsewhere.ts";
@@ -69,7 +71,7 @@ function connect(
   options: ConnectionOptions,
   password: string | undefined,
   client: Connection["client"],
-  { processes, signal }: Pick<World, "processes" | "signal">,
+  { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): Connection {
   const { wrap, stallSeconds } = options;
   const leading = password === undefined ? "" : `${password}\n`;
@@ -94,9 +96,9 @@ function connect(
     command,
     leashed: (args) => (place.length === 0 ? command(args) : leashed(place, words(args), hand)),
     scrub,
-    until: (other) => connect(options, password, client, { processes, signal: other }),
+    until: (other) => connect(options, password, client, { processes, clock, signal: other }),
     async ask(words, database = 0) {
-      const patience = new Patience(signal, stallSeconds);
+      const patience = new Patience(signal, clock, stallSeconds);
       try {
         const args = [...strict, "-n", String(database), ...words];
         const answer = await outputOf(processes, command(args), { input: leading, signal: patience.signal });
@@ -112,7 +114,7 @@ function connect(
       }
     },
     async send(commands) {
-      const patience = new Patience(signal, stallSeconds);
+      const patience = new Patience(signal, clock, stallSeconds);
       let sent = 0;
       async function* input(): AsyncGenerator<Uint8Array> {
         yield Buffer.from(leading);
@@ -152,13 +154,15 @@ function* request(words: readonly (string | Uint8Array)[]): Generator<Uint8Array
 class Patience {
   readonly #outer: AbortSignal;
   readonly #seconds: number;
+  readonly #watch: StallWatch;
   readonly #lost = new AbortController();
-  #timer: NodeJS.Timeout;
 
-  constructor(outer: AbortSignal, seconds: number) {
+  constructor(outer: AbortSignal, clock: Clock, seconds: number) {
     this.#outer = outer;
     this.#seconds = seconds;
-    this.#timer = this.#start();
+    this.#watch = watchForStalls(clock, seconds);
+    this.#watch.wait();
+    this.#watch.stalled.then(() => this.#lost.abort());
   }
 
   get signal(): AbortSignal {
@@ -166,21 +170,16 @@ class Patience {
   }
 
   renew(): void {
-    clearTimeout(this.#timer);
-    this.#timer = this.#start();
+    this.#watch.wait();
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    this.#watch.end();
   }
 
   reason(error: unknown): unknown {
     this.#outer.throwIfAborted();
     return this.#lost.signal.aborted ? stalled(this.#seconds) : error;
-  }
-
-  #start(): NodeJS.Timeout {
-    return setTimeout(() => this.#lost.abort(), this.#seconds * 1000);
   }
 }
 

@@ -1,5 +1,5 @@
 /** LibLZF's format, as Redis packs long strings with it (lzf_d.c): a run of bytes as they are, or a copy of bytes that were there before. */
-import { UnknownStructure } from "./rdb-input.ts";
+import { UnknownStructure } from "./unknown-structure.ts";
 
 /**
  * The first `length` bytes of what was packed.

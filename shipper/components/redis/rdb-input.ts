@@ -3,12 +3,10 @@
  * chunk, so that a value of any size passes through without being held.
  */
 import { decompress } from "./lzf.ts";
+import { UnknownStructure } from "./unknown-structure.ts";
 
 /** A reading that gives T; it yields whenever it has used up what it was given. */
 export type Reading<T> = Generator<undefined, T, undefined>;
-
-/** Thrown where the bytes are of no known structure. */
-export class UnknownStructure extends Error {}
 
 /** Of a string, what fits into memory without a thought. */
 export type Text = { readonly bytes: number; readonly value: Buffer | undefined };

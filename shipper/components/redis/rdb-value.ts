@@ -1,5 +1,6 @@
 /** The values of an RDB file: what type they are, how many elements they have, and where they end (rdb.c and rdb.h of Redis 7.0 and 7.2). */
-import { type RdbInput, type Reading, UnknownStructure } from "./rdb-input.ts";
+import type { RdbInput, Reading } from "./rdb-input.ts";
+import { UnknownStructure } from "./unknown-structure.ts";
 
 export type KeyType = "string" | "list" | "set" | "zset" | "hash" | "stream" | "module";
 

@@ -1,6 +1,7 @@
 /** Takes an RDB file apart while it streams: docs/format.md §8.4 says what it is, rdb.c of Redis how it is written. */
-import { RdbInput, type Reading, UnknownStructure } from "./rdb-input.ts";
+import { RdbInput, type Reading } from "./rdb-input.ts";
 import { type KeyType, moduleValue, readValue } from "./rdb-value.ts";
+import { UnknownStructure } from "./unknown-structure.ts";
 
 /** One key with all that the file says of it. */
 export interface RdbKey {

@@ -10,8 +10,8 @@ import { type Facts, KeyCounter } from "./facts.ts";
 import { userCommands, usersOf } from "./load-service.ts";
 import { verified } from "./rdb-stream.ts";
 import { askKeyspace, userName } from "./server.ts";
-import type { StagedRedis } from "./stage.ts";
 import { appendOnlyParts } from "./stage-directory.ts";
+import type { StagedRedis } from "./staged.ts";
 
 const file = "dump.rdb";
 

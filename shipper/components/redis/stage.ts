@@ -2,31 +2,14 @@
 import { MailarkError } from "../../../core/errors.ts";
 import { isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
-import type { Place, Staged, World } from "../component.ts";
+import type { Place, World } from "../component.ts";
 import type { RedisConfig } from "./config.ts";
-import { type Connection, connectionOf } from "./connection.ts";
-import { type Facts, readFacts } from "./facts.ts";
+import { connectionOf } from "./connection.ts";
+import { readFacts } from "./facts.ts";
 import { loadService, unloadable } from "./load-service.ts";
 import { startScratch } from "./scratch.ts";
-import type { Keyspace } from "./server.ts";
-import { type StagedFile, writeFiles } from "./stage-directory.ts";
-
-export interface StagedRedis extends Staged {
-  readonly facts: Facts;
-  /** The server that holds it; undefined for files, and where there is no program of a server. */
-  readonly connection?: Connection;
-  /** As loaded into the scratch server, before anything could expire. */
-  readonly loaded?: readonly Keyspace[];
-  /** What the checker of RDB files said against the file; undefined where there was none. */
-  readonly verdict?: { readonly problem: string | undefined };
-  /** Append-only files that came along, and what their checker said. */
-  readonly appendOnly?: { readonly files: number; readonly checked: boolean; readonly problem?: string };
-  /** What was counted anew in the file as it was staged. */
-  readonly recounted?: Pick<Facts, "databases" | "libraries">;
-  /** Keys on hold in a service, by database. */
-  readonly held?: ReadonlyMap<number, number>;
-  readonly written?: readonly StagedFile[];
-}
+import { writeFiles } from "./stage-directory.ts";
+import type { StagedRedis } from "./staged.ts";
 
 /**
  * @throws MailarkError `TARGET_NOT_EMPTY` before anything is touched; otherwise what went wrong, with nothing of it left in a scratch

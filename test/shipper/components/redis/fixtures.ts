@@ -6,7 +6,7 @@ import type { Redis } from "../../../../sandbox/host/redis.ts";
 import { redisComponent } from "../../../../shipper/components/redis/component.ts";
 import { type RedisConfig, redisConfigSchema } from "../../../../shipper/components/redis/config.ts";
 import { type Connection, connectionOf } from "../../../../shipper/components/redis/connection.ts";
-import type { StagedRedis } from "../../../../shipper/components/redis/stage.ts";
+import type { StagedRedis } from "../../../../shipper/components/redis/staged.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import type { Vault } from "../../../fixtures/vault.ts";
 
