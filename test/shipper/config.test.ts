@@ -96,8 +96,8 @@ describe("every mistake is told with line, column, key, value and fix:", () => {
     ],
     [
       "a component that is not there yet",
-      (text) => `${text}  redis: {}\n`,
-      /^18:3: components\.redis is a component that this version can not capture yet: remove it; it captures mail, mysql$/,
+      (text) => `${text}  ldap: {}\n`,
+      /^18:3: components\.ldap is not a setting: remove it; there are mail, mysql, postgres, redis, queue, configs, certs$/,
     ],
     [
       "a text for a number",
