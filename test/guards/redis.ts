@@ -45,6 +45,16 @@ export const redisGuards: readonly Guard[] = [
     test: { file: rdb, name: "with fewer keys than the server announced is not counted" },
   },
   {
+    guard: "a password file of Redis that others can read is refused",
+    file: "shipper/config.ts",
+    find: 'if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");',
+    replace: "if (redisPassword === null) return undefined as never;",
+    test: {
+      file: "test/shipper/components/redis/config.test.ts",
+      name: "a password file that others can read is refused",
+    },
+  },
+  {
     guard: "a node of a cluster is not taken for all of it",
     file: at("capture.ts"),
     find: "if (server.cluster) {",
