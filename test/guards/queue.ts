@@ -176,6 +176,16 @@ export const queueGuards: readonly Guard[] = [
     test: { file: service, name: "that is started meanwhile is left alone, and nothing is delivered" },
   },
   {
+    guard: "only what a killed restore left is taken back from the queue",
+    file: at("filling.ts"),
+    find: "if (foreign !== undefined) {",
+    replace: "if (foreign === null) {",
+    test: {
+      file: service,
+      name: "that an earlier restore filled is emptied again, unless there is anything else in it",
+    },
+  },
+  {
     guard: "a check sees what is not on hold",
     file: at("check.ts"),
     find: 'shown.filter(({ queue }) => queue !== "hold")',

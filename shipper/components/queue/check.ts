@@ -21,9 +21,7 @@ export async function checkQueue(staged: StagedQueue, world: World): Promise<Che
 }
 
 async function checkContents({ index, directory, command }: StagedQueue, { processes, signal }: World): Promise<Check> {
-  const words = ["find", "-P", directory, "-mindepth", "2", "-type", "f", "-exec", "sha256sum", "-b", "-z", "{}", "+"];
-  const text = (await outputOf(processes, commandOf({ command: [...command] }, words), { signal })).toString("latin1");
-  const found = countOf(text.split("\0").map((row) => row.slice(0, 64)));
+  const found = countOf([...(await hashesBelow(directory, command, { processes, signal })).values()]);
   const files = [...index.messages, ...index.logs];
   const missing = files.filter(({ sha256 }) => !take(found, sha256));
   const name = "contents";
@@ -38,6 +36,18 @@ async function checkContents({ index, directory, command }: StagedQueue, { proce
   };
 }
 
+/** SHA-256 of every file in the queues below a queue directory, by path below it. */
+export async function hashesBelow(
+  directory: string,
+  command: readonly string[],
+  { processes, signal }: Pick<World, "processes" | "signal">,
+): Promise<Map<string, string>> {
+  const words = ["find", "-H", directory, "-mindepth", "2", "-type", "f", "-exec", "sha256sum", "-b", "-z", "{}", "+"];
+  const text = (await outputOf(processes, commandOf({ command: [...command] }, words), { signal })).toString("latin1");
+  const rows = text.split("\0").filter((row) => row !== "");
+  return new Map(rows.map((row) => [row.slice(66 + directory.length + 1), row.slice(0, 64)]));
+}
+
 async function checkMessages(staged: StagedQueue & { instance: readonly string[] }, world: World): Promise<Check[]> {
   const { index, command, instance } = staged;
   const config = { command: [...command], stallSeconds: 3600 };
@@ -46,9 +56,13 @@ async function checkMessages(staged: StagedQueue & { instance: readonly string[]
   const moving = index.messages.filter(({ path }) => (movingQueues as readonly string[]).includes(path.split("/")[0]!));
   const loose = shown.filter(({ queue }) => queue !== "hold");
   const checks: Check[] = [];
+  const release =
+    staged.place.kind === "service"
+      ? "; see them with `postqueue -p`, drop what was delivered meanwhile with `postsuper -d ID`, release with `postsuper -H ID` or `-H ALL`"
+      : "";
   checks.push(
     loose.length === 0
-      ? { name: "hold", outcome: "passed", detail: `all ${shown.length} messages are on hold` }
+      ? { name: "hold", outcome: "passed", detail: `all ${shown.length} messages are on hold${release}` }
       : { name: "hold", outcome: "failed", detail: `not on hold: ${loose.map(({ id }) => id).join(", ")}` },
   );
   checks.push(

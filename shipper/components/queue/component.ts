@@ -4,6 +4,7 @@ import type { Component, Estimate, PlannedItem, Selection, World } from "../comp
 import { captureQueue } from "./capture.ts";
 import { checkQueue } from "./check.ts";
 import type { QueueConfig } from "./config.ts";
+import { fillingOf } from "./filling.ts";
 import { vetted } from "./gate.ts";
 import { readIndex } from "./index-rows.ts";
 import { messageQueues } from "./layout.ts";
@@ -24,6 +25,7 @@ export function queueComponent(config: QueueConfig): Component<StagedQueue> {
     },
     examine: examineQueue,
     check: checkQueue,
+    filling: fillingOf(config),
   };
 }
 

@@ -23,10 +23,16 @@ const workshop = ".mailark-restore";
  * @throws MailarkError `RESTORE_FAILED` without root, or while Postfix runs; `TARGET_NOT_EMPTY`.
  */
 export async function emptyService(config: QueueConfig, world: World): Promise<Spool> {
+  const spool = await stoppedService(config, world);
+  await refuseUnlessEmpty(spool.directory, config, world);
+  return spool;
+}
+
+/** The same for one that may hold messages. */
+export async function stoppedService(config: QueueConfig, world: World): Promise<Spool> {
   const spool = await askSpool(config, world);
   await refuseUnlessRoot(config, world);
   await refuseWhileRunning(spool, config, world);
-  await refuseUnlessEmpty(spool.directory, config, world);
   return spool;
 }
 

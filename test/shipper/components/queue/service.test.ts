@@ -118,6 +118,21 @@ describe("a service that is stopped and empty", () => {
     await tryAgain();
   });
 
+  test("that an earlier restore filled is emptied again, unless there is anything else in it", async () => {
+    const { filling } = queueOf(host);
+    await stage();
+    await expect(filling!.refuseUnlessEmpty(vault.world())).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    writeFileSync(join(host.postfix.queueDirectory, "hold", "ABCDEF123456"), "somebody's message");
+    const before = queued();
+    await expect(filling!.takeBack(snapshot, vault.world())).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    expect(queued()).toEqual(before);
+    rmSync(join(host.postfix.queueDirectory, "hold", "ABCDEF123456"));
+    await filling!.takeBack(snapshot, vault.world());
+    expect(queued()).toEqual([]);
+    await stage();
+    expect(await shownOf(host)).toHaveLength(3);
+  });
+
   test("keeps the logs that were there, and needs none of its directories", async () => {
     mkdirSync(join(host.postfix.queueDirectory, "defer", "A"));
     writeFileSync(join(host.postfix.queueDirectory, "defer", "A", "ABCDEF123456"), "of a message long gone");
@@ -145,6 +160,7 @@ describe("a service that is stopped and empty", () => {
     const staged = await component.stage(snapshot, { kind: "service" }, {}, world);
     const checks = await component.check(staged, world);
     expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+    expect(checks.find(({ name }) => name === "hold")!.detail).toContain("postsuper -H ALL");
     expect(unprefixed).toEqual([]);
   });
 });
