@@ -796,11 +796,4 @@ export const mailGuards: readonly Guard[] = [
     replace: 'if (within === "") {',
     test: { file: reading, name: "gives nothing of that away: %s" },
   },
-  {
-    guard: "a server's input stays open while it has something to say",
-    file: at("private-dovecot.ts"),
-    find: "running.stdin.write([",
-    replace: "running.stdin.end([",
-    test: { file: imap, name: "one server reads many mailboxes, also when it has more to say than a pipe holds" },
-  },
 ];
