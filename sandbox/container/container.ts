@@ -71,7 +71,7 @@ async function create(
   runtime: string,
   { name: what, command = waiting, volumes = {}, without = [], prepare }: ContainerOptions,
 ): Promise<Container> {
-  const directory = mkdtempSync(join(tmpdir(), `mailark-container-${process.pid}-`));
+  const directory = makeDirectory();
   chmodSync(directory, 0o711);
   const podman = podmanIn(directory, runtime);
   const name = containerName(what);
@@ -117,6 +117,12 @@ async function create(
     await remove();
     throw error;
   }
+}
+
+/** Podman wants a short path. */
+function makeDirectory(): string {
+  const name = `mailark-c-${process.pid}-`;
+  return mkdtempSync(join(tmpdir().length + name.length > 40 ? "/tmp" : tmpdir(), name));
 }
 
 /**

@@ -15,14 +15,14 @@ export interface Podman {
 const runtimes = ["runc", "crun"];
 
 /**
- * @param directory exists; the storage is made below it.
+ * @param directory exists, with a path of at most 48 characters, for podman wants its own to be short; the storage is made below it.
  * @throws MailarkError `PROGRAM_MISSING` naming the Debian package.
  */
 export function podmanIn(directory: string, runtime: string): Podman {
   const words = [
     programPath("podman", "podman"),
     ...["--root", `${directory}/storage`],
-    ...["--runroot", `${directory}/run`],
+    ...["--runroot", `${directory}/r`],
     ...["--tmpdir", `${directory}/tmp`],
     ...["--storage-driver", "vfs"],
     ...["--events-backend", "none"],
