@@ -33,8 +33,8 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "an unknown component is refused",
     file: "shipper/config.ts",
-    find: ".strictObject({ mail: mailConfig.optional()",
-    replace: ".looseObject({ mail: mailConfig.optional()",
+    find: ".strictObject({\n      mail: mailConfig.optional(),",
+    replace: ".looseObject({\n      mail: mailConfig.optional(),",
     test: { file: config, name: "a component that is not there yet" },
   },
   {

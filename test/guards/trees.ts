@@ -96,6 +96,13 @@ export const treeGuards: readonly Guard[] = [
     test: { file: service, name: "a path that the configuration does not name is refused" },
   },
   {
+    guard: "no directory of the system itself is replaced",
+    file: at("place-tree.ts"),
+    find: 'if (exists && parent === "/") refuse(',
+    replace: 'if (exists && parent === "") refuse(',
+    test: { file: service, name: "a directory of the system itself is refused" },
+  },
+  {
     guard: "a switch that fails is taken back",
     file: at("switch-tree.ts"),
     find: "for (const step of undo.reverse()) await step();",

@@ -27,7 +27,7 @@ export const switching = ".mailark-switch-";
 /**
  * Finds out where wanted paths go, and refuses before anything is touched what can not be switched in one step.
  *
- * @throws MailarkError `RESTORE_FAILED` for a mount point, or a parent that is no directory; `TARGET_NOT_EMPTY` where a restore was killed
+ * @throws MailarkError `RESTORE_FAILED` for what is directly below the root directory, a mount point, or a parent that is no directory; `TARGET_NOT_EMPTY` where a restore was killed
  *   while it switched.
  */
 export function switchPoints(files: Files, wanted: readonly string[], snapshotId: string): SwitchPoint[] {
@@ -58,6 +58,8 @@ function refuseUnlessSwitchable(files: Files, live: string, parent: string, exis
     });
   };
   if (!status.isDirectory()) refuse("what it is in is no directory");
+  // A snapshot that names /etc or /root as a whole is a mistake, or worse.
+  if (exists && parent === "/") refuse("it is a directory of the system itself");
   if (exists && files.lstatSync(bytePath(live)).dev !== status.dev) refuse("it is a mount point");
   const names = files.readdirSync(bytePath(parent), { encoding: "latin1" }) as string[];
   const left = names.find((name) => name.startsWith(switching));

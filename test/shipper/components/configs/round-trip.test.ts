@@ -1,13 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { nodeFiles } from "../../../../core/ports/files.ts";
 import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import { certsComponent } from "../../../../shipper/components/certs/component.ts";
 import { certsConfig } from "../../../../shipper/components/certs/config.ts";
 import type { Check } from "../../../../shipper/components/component.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
 import { configsConfig } from "../../../../shipper/components/configs/config.ts";
+import { readConfig } from "../../../../shipper/config.ts";
 import { scratchDirectory } from "../../../fixtures/scratch.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
 
@@ -62,4 +64,23 @@ describe("the configuration and the certificates of a host", () => {
     }
     expect(readdirSync(tmpdir()).filter((name) => name.startsWith("mailark-check-"))).toEqual([]);
   });
+});
+
+test("the directory of mailark's own configuration comes along", () => {
+  const directory = scratchDirectory();
+  const path = `${directory}/config.yaml`;
+  const paths = (section: string) => {
+    const text = `version: 1\nhost: {id: h-1, name: x}\nstore: file:///s\nrecovery: ${vault.recipient}\ncomponents:\n  ${section}\n`;
+    writeFileSync(path, text, { mode: 0o600 });
+    return readConfig(nodeFiles, path).components.configs?.paths;
+  };
+  expect(paths("configs: {paths: [/etc/postfix]}")).toEqual(["/etc/postfix", directory]);
+  expect(paths(`configs: {paths: [${directory}]}`)).toEqual([directory]);
+  expect(paths("configs: {paths: [/etc/postfix], command: [docker, exec, -i, mail]}")).toEqual(["/etc/postfix"]);
+  expect(paths("certs: {}")).toBeUndefined();
+  for (const wrong of ["/", "/etc/", "etc", "/etc/../root", "/etc//postfix"]) {
+    expect(() => paths(`configs: {paths: ["${wrong}"]}`), wrong).toThrow(
+      expect.objectContaining({ code: "CONFIG_INVALID" }),
+    );
+  }
 });

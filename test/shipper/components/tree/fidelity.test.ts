@@ -58,3 +58,45 @@ test("a tree comes back as it was: owners, modes, times, links, holes, attribute
   const holes = ["sparse", "hole"].map((name) => statSync(`${root}${live}/${name}`).blocks);
   expect(Math.max(...holes), "blocks of sparse files").toBeLessThan(64);
 });
+
+test("what can not come back is left out of the capture, and told; a restore of the rest is as it was captured", async () => {
+  shell(`
+    mkfifo pipe; mknod device c 1 3; printf s > setuid; chmod 4755 setuid; printf g > setgid; chmod 2755 setgid
+    printf c > capable; setcap cap_net_raw=ep capable 2> /dev/null || setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 capable
+    python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("socket")'; mkdir kept left; printf x > left/node_modules; chmod 2755 kept`);
+  const { outcomes, exitCode } = await vault.backup([treeComponent({ paths: [live], exclude: ["node_modules"] })]);
+  expect(exitCode).toBe(0);
+  expect(outcomes[0]?.manifest?.warnings).toEqual([
+    { code: "SPECIAL_FILE_LEFT_OUT", count: 3 },
+    { code: "RIGHTS_LEFT_OUT", count: 2 },
+  ]);
+  const root = `${scratchDirectory()}/root`;
+  const { findings } = await extract(vault, root);
+  expect(findings).toEqual([]);
+  expect(shell("find . -mindepth 1 -printf '%m %P\n' | sort", `${root}${live}`)).toBe(
+    "2755 kept\n644 capable\n755 left\n755 setgid\n755 setuid\n",
+  );
+});
+
+test("the same tree is the same archive, and files of another place come back by their numbers", async () => {
+  shell("printf a > one; chown 105:113 one; printf b > two");
+  const archives: string[] = [];
+  for (const command of [[], [], ["env", "A=b"]]) {
+    await vault.backup([treeComponent({ paths: [live], command })]);
+    archives.push((await vault.open("configs")).part("files").sha256);
+  }
+  expect(new Set(archives).size).toBe(1);
+  const root = `${scratchDirectory()}/root`;
+  expect((await extract(vault, root)).facts.elsewhere).toBe(true);
+  expect(statSync(`${root}${live}/one`)).toMatchObject({ uid: 105, gid: 113 });
+});
+
+test("a path that leads through a link, and one that is a link", async () => {
+  shell("mkdir real; printf x > real/file; ln -s real link");
+  const through = await vault.backup([treeComponent({ paths: [`${live}/link/file`] })]);
+  expect(through.outcomes[0]?.error).toMatchObject({ code: "CAPTURE_FAILED", message: "a path leads through a link" });
+  expect((await vault.backup([treeComponent({ paths: [`${live}/link`] })])).exitCode).toBe(0);
+  const root = `${scratchDirectory()}/root`;
+  await extract(vault, root);
+  expect(shell("readlink link", `${root}${live}`)).toBe("real\n");
+});

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { nodeFiles } from "../../../../core/ports/files.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
 import { configsConfig } from "../../../../shipper/components/configs/config.ts";
+import { switchPoints } from "../../../../shipper/components/tree/place-tree.ts";
 import { nodeProcesses, type Processes } from "../../../../shipper/processes.ts";
 import { restore } from "../../../../shipper/restore/restore.ts";
 import { faultPlan, withFaults } from "../../../fixtures/faults.ts";
@@ -122,6 +123,12 @@ describe("into the service", () => {
     const restoring = restore(component(), snapshot, { kind: "service" }, {}, vault.world());
     await expect(restoring).rejects.toMatchObject({ code: "RESTORE_FAILED", detail: other });
     expect(readFileSync(`${other}/file`, "utf8")).toBe("live");
+  });
+
+  test("a directory of the system itself is refused", () => {
+    expect(() => switchPoints(nodeFiles, ["etc"], "20261121T020000.000Z-k3m9x2qa7b")).toThrow(
+      expect.objectContaining({ code: "RESTORE_FAILED", detail: "/etc" }),
+    );
   });
 
   test("files of another place are refused", async () => {
