@@ -12,6 +12,7 @@ import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { storeGuards } from "./store.ts";
 import { treeGuards } from "./trees.ts";
+import { wholeHostGuards } from "./whole-host.ts";
 
 /** Every guard of the product that a test answers for. */
 export const guards: readonly Guard[] = [
@@ -27,5 +28,6 @@ export const guards: readonly Guard[] = [
   ...redisGuards,
   ...queueGuards,
   ...treeGuards,
+  ...wholeHostGuards,
   ...programGuards,
 ];

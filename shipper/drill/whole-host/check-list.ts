@@ -26,11 +26,12 @@ export class CheckList<Name extends string> {
     } catch (error) {
       this.#signal.throwIfAborted();
       const { code, message, detail, hint } = asMailarkError(error);
-      const outcome = code === "PROGRAM_MISSING" ? "unproven" : "failed";
+      const isMissing = code === "PROGRAM_MISSING";
+      const outcome = isMissing ? "unproven" : "failed";
       this.#made.set(name, {
         name: this.#names[name],
         outcome,
-        detail: [message, detail, hint].filter(Boolean).join("; "),
+        detail: [message, detail, isMissing && hint].filter(Boolean).join("; "),
       });
       return undefined;
     }

@@ -38,21 +38,34 @@ export function copyConfiguration(
   const done = new Set<string>();
   const mail = staged.mail && { live: staged.mail.liveRoot.replace(/\/+$/, ""), staged: staged.mail.root };
 
-  /** The staged file or folder, and what it is. */
+  /** The staged file or folder, and what it is. Links are followed among what was staged: an absolute one would lead to the live file. */
   function look(livePath: string, links = 0): { source: string; stat: Stats } | undefined {
+    const names = livePath.split("/").filter(Boolean);
     for (const root of roots) {
-      const source = `${root}${livePath}`;
-      try {
-        const stat = files.lstatSync(bytePath(source));
-        if (!stat.isSymbolicLink()) return { source, stat };
-        // A link that is absolute would lead to the live file.
-        const target = files.readlinkSync(bytePath(source), { encoding: "latin1" });
-        return links < 10 ? look(posix.resolve(posix.dirname(livePath), target), links + 1) : undefined;
-      } catch (error) {
-        if (!isAbsent(error)) throw error;
+      let at = "";
+      let stat: Stats | undefined;
+      for (const [position, name] of names.entries()) {
+        stat = statOf(`${root}${at}/${name}`);
+        if (stat?.isSymbolicLink()) {
+          if (links > 20) return undefined;
+          const target = files.readlinkSync(bytePath(`${root}${at}/${name}`), { encoding: "latin1" });
+          return look(posix.resolve(at || "/", target, ...names.slice(position + 1)), links + 1);
+        }
+        if (stat === undefined) break;
+        at += `/${name}`;
       }
+      if (stat !== undefined) return { source: `${root}${at}`, stat };
     }
     return undefined;
+  }
+
+  function statOf(path: string): Stats | undefined {
+    try {
+      return files.lstatSync(bytePath(path));
+    } catch (error) {
+      if (!isAbsent(error)) throw error;
+      return undefined;
+    }
   }
 
   function place(livePath: string): string | undefined {

@@ -36,6 +36,12 @@ export function printSettings({ settings, sections }: Section, indent = ""): str
   return [...lines, ...inner].join("");
 }
 
+export interface SettingsGround {
+  idOf(kind: "uid" | "gid", name: string): string;
+  /** Whether an absolute path is one where mail was staged: others, of indexes and the like, are left out. */
+  isStagedMail(path: string): boolean;
+}
+
 /** Those without which a stored message can not be read. */
 const storagePlugins = new Set(["zlib", "mail_compress", "mail_crypt", "mail_crypt_acl", "mailbox_alias"]);
 
@@ -47,9 +53,9 @@ const takenSection = /^(namespace|passdb|userdb|plugin|mailbox|protocol (imap|lm
 /**
  * What a private instance takes over.
  *
- * @param below whether an absolute path is one where mail was staged: others, of indexes and the like, are left out.
+ * Whose mailboxes they are is said in numbers where this machine has no such name.
  */
-export function privateSettings(section: Section, below: (path: string) => boolean): Section {
+export function privateSettings(section: Section, ground: SettingsGround): Section {
   const isPlugin = section.name === "plugin";
   const settings = section.settings.flatMap(([name, value]): [string, string][] => {
     if (isPlugin) return takenPlugin.test(name) ? [[name, value]] : [];
@@ -65,14 +71,19 @@ export function privateSettings(section: Section, below: (path: string) => boole
         ],
       ];
     }
+    if (name === "mail_uid" || name === "mail_gid")
+      return [[name, ground.idOf(name === "mail_uid" ? "uid" : "gid", value)]];
+    if (/^(args|default_fields|override_fields)$/.test(name)) {
+      return [[name, value.replace(/\b([ug]id)=(\S+)/g, (_, kind, id) => `${kind}=${ground.idOf(kind, id)}`)]];
+    }
     if (name !== "location" && name !== "mail_location") return [[name, value]];
-    const location = ownLocation(value, below);
+    const location = ownLocation(value, ground.isStagedMail);
     return location === undefined ? [] : [[name, location]];
   });
   const sections = section.sections
     .filter(({ name }) => takenSection.test(name))
-    .filter((each) => !each.name.startsWith("namespace") || !isElsewhere(each, below))
-    .map((each) => privateSettings(each, below));
+    .filter((each) => !each.name.startsWith("namespace") || !isElsewhere(each, ground.isStagedMail))
+    .map((each) => privateSettings(each, ground));
   return { name: section.name, settings, sections };
 }
 

@@ -1,6 +1,7 @@
 /** What the private servers stand on: the shelter, who may be what in it, and what of the live host they may not reach. */
 import { MailarkError } from "../../../core/errors.ts";
 import { writeWhole } from "../../../core/ports/files.ts";
+import { bytePath } from "../../components/byte-path.ts";
 import type { World } from "../../components/component.ts";
 import { openShelter, type ServerPlan, type Shelter } from "../../components/shelter.ts";
 import type { StagedHost } from "../../components/staged-host.ts";
@@ -28,6 +29,8 @@ export interface Ground {
   readonly saslSocket: string;
   /** The account of that name where root runs this, or else `nobody`; whoever is not root has only himself. */
   accountOf(name: string): Account;
+  /** A `uid` or `gid` that this machine has no name for: that of the staged mailboxes, as a number. Any other: itself. */
+  idOf(kind: "uid" | "gid", name: string): string;
   /** Whether an absolute path, in latin1, is where mail was staged. */
   isStagedMail(path: string): boolean;
   /** Writes a file (latin1) that its owner alone can read, unless the mode says otherwise; it looks a minute old. */
@@ -62,6 +65,7 @@ export async function prepareGround(
         return naming(words[0], () => shelter.serve({ ...plan, words: all, asRoot: true }));
       },
       accountOf: accounts(world, isRoot),
+      idOf: ids(staged, world),
       isStagedMail: (at) => staged.mail !== undefined && `${at}/`.startsWith(`${staged.mail.root}/`),
       write(at, text, mode = 0o600) {
         const descriptor = files.openSync(at, "wx", mode);
@@ -80,6 +84,18 @@ export async function prepareGround(
     await shelter.remove();
     throw error;
   }
+}
+
+/** Whom the first mailbox belongs to: on another machine than the host's own its owner may have no name. */
+function ids({ mail }: StagedHost, { files }: World): Ground["idOf"] {
+  return (kind, name) => {
+    const table = readText(files, kind === "uid" ? "/etc/passwd" : "/etc/group") ?? "";
+    if (mail === undefined || /^\d*$/.test(name) || table.split("\n").some((line) => line.startsWith(`${name}:`))) {
+      return name;
+    }
+    const inside = files.readdirSync(bytePath(mail.root), { encoding: "latin1" }) as string[];
+    return String(files.statSync(bytePath(`${mail.root}/${inside.find((each) => !each.startsWith(".")) ?? ""}`))[kind]);
+  };
 }
 
 /** Not those that isolate it. */

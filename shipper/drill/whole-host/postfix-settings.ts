@@ -43,7 +43,7 @@ const left = [
   /^(transport_maps|relayhost|mailbox_transport|virtual_transport|receive_override_options|content_filter)$|_transport(_maps)?$/,
   /^(sender_dependent|fallback|mailbox_command|smtpd_client|smtpd_policy|smtpd_sasl|smtpd_restriction|address_verify|defer_transports)/,
   /^(inet_|proxy_interfaces|maillog|syslog|multi_instance|authorized_|alternate_config|import_env|export_env|debug|stress|soft_bounce)/,
-  /_directory$|_limit$|^(mail_owner|default_privs|setgid_group|notify_classes|process_name|process_id|mynetworks.*|bounce_template_file)$/,
+  /_directory$|_limit$|_service_name$|^(mail_owner|default_privs|setgid_group|notify_classes|process_name|process_id|mynetworks.*|bounce_template_file)$/,
   /^(delay_warning_time|smtpd_upstream_proxy_protocol|sendmail_path|newaliases_path|mailq_path|forward_path|master_service_disable)$/,
 ];
 

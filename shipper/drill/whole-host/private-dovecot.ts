@@ -40,7 +40,7 @@ export async function startDovecot(
   const home = `${shelter.path}/d${pinned ? "p" : ""}`;
   const said = (await ground.run(["doveconf", "-n", "-c", pathOf(config)])).toString("latin1");
   refuseOtherRelease(said);
-  const staged = privateSettings(parseSettings(said), ground.isStagedMail);
+  const staged = privateSettings(parseSettings(said), ground);
   for (const folder of [home, `${home}/run`, `${home}/state`]) {
     world.files.mkdirSync(folder, { mode: 0o755 });
   }

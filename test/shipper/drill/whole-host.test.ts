@@ -184,6 +184,15 @@ describe("what is broken turns its own check red, and no other:", () => {
     expect(unproven(checks)).toEqual([]);
   });
 
+  asRoot("a password that anybody may make up", async () => {
+    const { staged, options, root } = stage();
+    const any = "passdb {\n  driver = static\n  args = nopassword=yes\n}\n";
+    appendFileSync(join(root, host.dovecot.config), any);
+    const checks = await checkWholeHost(staged, options, world);
+    expect(failed(checks)).toEqual([names.password]);
+    expect(detailOf(checks, "password")).toContain("another password");
+  });
+
   test("an account that did not come back", async () => {
     const { staged, options } = stage(gone);
     const checks = await checkWholeHost(staged, options, world);
@@ -316,6 +325,18 @@ describe("what can not be proven is said, with the reason:", () => {
     expect(unproven(checks)).toEqual([names.opendkim, names.signature]);
     expect(detailOf(checks, "opendkim")).toContain("can not start opendkim");
   });
+});
+
+asRoot("leaves nothing when it is interrupted in the middle", async () => {
+  const { staged, options, path } = stage();
+  const controller = new AbortController();
+  const progress = (doing: string) => {
+    if (doing.startsWith("sending")) controller.abort(new Error("enough"));
+  };
+  const check = checkWholeHost(staged, options, { ...world, signal: controller.signal, progress });
+  await expect(check).rejects.toThrow("enough");
+  expect(existsSync(path)).toBe(false);
+  expect(processesIn(path)).toEqual([]);
 });
 
 asRoot("leaves nothing when it is killed in the middle", async () => {
