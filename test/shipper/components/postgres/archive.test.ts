@@ -8,9 +8,9 @@ let host: SandboxHost;
 beforeAll(async () => {
   host = await startHost({ services: ["postgres"] });
   await host.postgres.sql(
-    `CREATE TABLE one (a text); INSERT INTO one VALUES ('x'), (repeat('long', 3000));
+    `CREATE TABLE one (a text); INSERT INTO one VALUES ('x'), (repeat('long', 300));
      CREATE TABLE none (a text); CREATE SEQUENCE s;
-     SELECT lo_from_bytea(1, repeat('blob', 2000)::bytea), lo_from_bytea(2, '')`,
+     SELECT lo_from_bytea(1, repeat('blob', 200)::bytea), lo_from_bytea(2, '')`,
   );
   archive = await outputOf(nodeProcesses, ["pg_dump", "--format=custom", "--compress=0", "--dbname=postgres"], {
     env: host.postgres.environment,
@@ -39,7 +39,7 @@ describe("an archive of pg_dump", () => {
   });
 
   test("is refused wherever it ends too early", () => {
-    for (let length = 0; length < archive.length; length += length > archive.length - 300 ? 1 : 97) {
+    for (let length = 0; length < archive.length; length++) {
       expect(() => walk(archive.subarray(0, length), 65_536), `${length} of ${archive.length}`).toThrow(
         expect.objectContaining({ code: "DUMP_TRUNCATED" }),
       );
@@ -47,7 +47,7 @@ describe("an archive of pg_dump", () => {
   });
 
   test("is refused when something follows it, or stands in the place of its data", () => {
-    for (const more of ["\n", "\0", "\u0001\0\0\0\0\0", "pg_dump: warning"]) {
+    for (const more of ["\n", "\0", "\u0001\0\0\0\0\0", `\u0001${"\0".repeat(10)}`, "pg_dump: warning"]) {
       const bytes = Buffer.concat([archive, Buffer.from(more, "latin1")]);
       expect(() => walk(bytes, 4096)).toThrow(expect.objectContaining({ code: "DUMP_TRUNCATED" }));
     }
