@@ -39,6 +39,8 @@ export const needs = {
   python3: { programs: ["python3"] },
   // Containers of the tests. No image is ever fetched.
   podman: { programs: ["podman"] },
+  // Newer releases of podman do not start without it, whatever network a container has.
+  netavark: { files: ["/usr/lib/podman/netavark"] },
   runc: { programs: ["runc"] },
   acl: { programs: ["getfacl", "setfacl"] },
   attr: { programs: ["getfattr", "setfattr"] },

@@ -60,4 +60,5 @@ test("only servers that are new to the machine are kept from starting at boot", 
     removes: [],
   };
   expect(newUnits(simulation)).toEqual(["dovecot"]);
+  expect(newUnits({ ...simulation, installs: ["podman"] })).toContain("podman.socket");
 });
