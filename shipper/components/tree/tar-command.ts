@@ -28,7 +28,7 @@ export function topmost(paths: readonly string[]): string[] {
 
 /**
  * Writes the paths, and before them the directories that they are below, without what else is in those: a restore makes them with their
- * owners and modes where they are missing. Names are in byte order, and no time is that of the reading, so that the same tree is the same archive.
+ * owners and modes where they are missing. Names are in byte order, and no time is that of the reading.
  */
 export function createCommand({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]] {
   const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
