@@ -19,7 +19,7 @@ import { SpoolWriter } from "./spool-writer.ts";
 
 /** So many walks in a row must find nothing old, where the queue never keeps still. */
 const quietWalks = 8;
-const mostWalks = 200;
+const mostWalks = 60;
 
 /** @throws MailarkError as `Component.capture` says. */
 export async function captureQueue(config: QueueConfig, context: CaptureContext): Promise<Captured> {

@@ -58,7 +58,7 @@ async function checkMessages(staged: StagedQueue & { instance: readonly string[]
   const checks: Check[] = [];
   const release =
     staged.place.kind === "service"
-      ? "; see them with `postqueue -p`, drop what was delivered meanwhile with `postsuper -d ID`, release with `postsuper -H ID` or `-H ALL`"
+      ? "; see them with `postqueue -p`, drop what was delivered meanwhile with `postsuper -d ID`, release with `postsuper -H ID` or `postsuper -H ALL`"
       : "";
   checks.push(
     loose.length === 0

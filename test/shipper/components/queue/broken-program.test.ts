@@ -77,7 +77,7 @@ describe.each(["postconf", "find", "tar"])("%s, where it", (program) => {
 test("an archive that lacks what the walk has met gives no snapshot", async () => {
   const error = await failureOf(programThrough("tar", "exec tar --create --files-from=/dev/null"));
   expect(error).toMatchObject({ code: "CAPTURE_FAILED", message: expect.stringContaining("could not be caught") });
-}, 30_000);
+}, 60_000);
 
 test("a walk that lacks its last lines gives no snapshot", async () => {
   for (const lines of [1, 2, 5]) {
