@@ -34,6 +34,9 @@ test("the lines of the restore page tell which of the messages on hold the mail 
   await host.postfix.start();
   postfixNow(host, "postqueue", "-f");
   await expect.poll(() => shownOf(host), { timeout: 15_000 }).toHaveLength(1);
+  // Its writer is a server of its own, which stops with the others.
+  const sent = () => readFileSync(host.postfix.log, "utf8").match(/status=sent/g)?.length ?? 0;
+  await expect.poll(sent, { timeout: 15_000 }).toBe(2);
   postfixNow(host, "postsuper", "-d", "ALL");
   await queueSettled(host);
   await host.postfix.stop();
