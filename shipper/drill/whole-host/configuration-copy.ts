@@ -14,8 +14,8 @@ export interface ConfigurationCopy {
   place(livePath: string): string | undefined;
   /** A text in which captured paths stand for their copies. */
   translate(text: string): string;
-  /** Says what belongs to whom, below a path of the host, when all is copied. */
-  give(livePath: string, owner: { readonly uid: number; readonly gid: number }): void;
+  /** Gives what was copied since the last call to whoever reads it. */
+  give(owner: { readonly uid: number; readonly gid: number } | undefined): void;
 }
 
 /** Larger files are no configuration: they are copied as they are. */
@@ -36,6 +36,7 @@ export function copyConfiguration(
   const copyRoot = latin1(path);
   const roots = [staged.configs?.root, staged.certs?.root].filter((root) => root !== undefined).map(latin1);
   const done = new Set<string>();
+  let given = 0;
   const mail = staged.mail && { live: staged.mail.liveRoot.replace(/\/+$/, ""), staged: staged.mail.root };
 
   /** The staged file or folder, and what it is. Links are followed among what was staged: an absolute one would lead to the live file. */
@@ -75,13 +76,13 @@ export function copyConfiguration(
     if (found === undefined || clean.lastIndexOf("/") === 0) return undefined;
     const target = `${copyRoot}${clean}`;
     if (done.has(target)) return target;
-    if (done.size > mostFiles) return undefined;
+    if (done.size > mostFiles || !(found.stat.isDirectory() || found.stat.isFile())) return undefined;
     done.add(target);
     if (found.stat.isDirectory()) {
       makeFolder(target);
       const names = files.readdirSync(bytePath(found.source), { encoding: "latin1" }) as string[];
       for (const name of names) place(`${clean}/${name}`);
-    } else if (found.stat.isFile()) {
+    } else {
       makeFolder(posix.dirname(target));
       const content = read(found.source);
       const isText = content.length <= textBytes && !content.includes(0);
@@ -134,17 +135,10 @@ export function copyConfiguration(
     files.chmodSync(bytePath(target), mode & 0o700);
   }
 
-  function give(livePath: string, owner: { uid: number; gid: number }): void {
-    const hand = (at: string) => {
-      try {
-        files.lchownSync(bytePath(at), owner.uid, owner.gid);
-        if (!files.lstatSync(bytePath(at)).isDirectory()) return;
-        for (const name of files.readdirSync(bytePath(at), { encoding: "latin1" }) as string[]) hand(`${at}/${name}`);
-      } catch (error) {
-        if (!isAbsent(error)) throw error;
-      }
-    };
-    hand(`${copyRoot}${livePath}`);
+  function give(owner: { uid: number; gid: number } | undefined): void {
+    const copied = [...done].slice(given);
+    given = done.size;
+    if (owner !== undefined) for (const path of copied) files.lchownSync(bytePath(path), owner.uid, owner.gid);
   }
 
   return { place, translate, give };

@@ -59,17 +59,17 @@ export async function setStage(staged: StagedHost, path: string, world: World): 
     const logins: DatabaseLogin[] = [];
     const rewrite = (text: string) => turnDatabases(text, places, (login) => logins.push(login));
     const copy = copyConfiguration(staged, `${path}/c`, rewrite, files);
-    const place = (live: string | undefined) => {
+    const place = (live: string | undefined, reader?: string) => {
       if (live === undefined) return undefined;
       // Files beside it that it names without their path are copied with it.
       copy.place(posix.dirname(live));
-      return copy.place(live);
+      const path = copy.place(live);
+      copy.give(reader === undefined || !ground.isRoot ? undefined : ground.accountOf(reader));
+      return path;
     };
-    const config = { dovecot: place(found.dovecot), postfix: place(found.postfix), opendkim: place(found.opendkim) };
-    if (ground.isRoot) {
-      if (found.postfix !== undefined) copy.give(posix.dirname(found.postfix), ground.accountOf("postfix"));
-      if (found.opendkim !== undefined) giveKeys(copy.give, found.opendkim, ground);
-    }
+    // Root reads what Dovecot has in common with the others.
+    const opendkim = place(found.opendkim, "opendkim");
+    const config = { opendkim, postfix: place(found.postfix, "postfix"), dovecot: place(found.dovecot) };
     if (staged.mysql) await letIn(logins, staged.mysql.socket, world);
     const asked = [...new Set(logins.map(({ kind }) => kind))];
     const isStaged: Record<DatabaseKind, boolean> = {
@@ -110,18 +110,6 @@ function hiddenFrom({ mail, configs, mysql, postgres }: StagedHost, main: string
     .filter((path): path is string => path?.startsWith("/") === true && !path.includes("$"))
     .map((path) => Buffer.from(path, "latin1").toString("utf8").replace(/\/+$/, ""))
     .filter((path) => path !== "" && !staged.some((each) => `${each}/`.startsWith(`${path}/`)));
-}
-
-function giveKeys(
-  give: (path: string, owner: { uid: number; gid: number }) => void,
-  config: string,
-  ground: Ground,
-): void {
-  const owner = ground.accountOf("opendkim");
-  // `/etc/opendkim.conf` has its tables in `/etc/opendkim`, as a rule.
-  for (const path of new Set([config, posix.dirname(config), config.replace(/\.conf$/, "")])) {
-    if (path.lastIndexOf("/") > 0) give(path, owner);
-  }
 }
 
 /**

@@ -109,11 +109,8 @@ function stage(): { staged: StagedHost; scratch: string } {
   put("/etc/postfix/domains", "customer.test ok\n");
   put("/etc/postfix/mailboxes", `${address} customer.test/info/\n`);
   const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "pem", type: "pkcs8" });
-  put("/etc/opendkim/keys/customer.test/2025.private", key.toString());
-  put(
-    "/etc/opendkim/tables/keys",
-    "2025._domainkey.customer.test customer.test:2025:/etc/opendkim/keys/customer.test/2025.private\n",
-  );
+  put("/etc/dkimkeys/2025.private", key.toString());
+  put("/etc/opendkim/tables/keys", "2025._domainkey.customer.test customer.test:2025:/etc/dkimkeys/2025.private\n");
   put("/etc/opendkim/tables/signing", "*@customer.test 2025._domainkey.customer.test\n");
   put(
     "/etc/opendkim.conf",
@@ -133,7 +130,7 @@ InternalHosts refile:/etc/opendkim/trusted.hosts
   const mailbox = join(mail, "customer.test", "info");
   mkdirSync(mailbox, { recursive: true });
   if (isRoot) for (const path of [join(mail, "customer.test"), mailbox]) chownSync(path, 5000, 5000);
-  const paths = ["/etc/postfix", "/etc/dovecot", "/etc/opendkim.conf", "/etc/opendkim"];
+  const paths = ["/etc/postfix", "/etc/dovecot", "/etc/opendkim.conf", "/etc/opendkim", "/etc/dkimkeys"];
   return {
     scratch,
     staged: {
