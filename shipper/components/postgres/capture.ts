@@ -46,12 +46,14 @@ async function captureFrom(
 ): Promise<Captured> {
   const failed = new AbortController();
   const context = { ...outer, signal: AbortSignal.any([outer.signal, failed.signal]) };
-  const dump = await connection.find("pg_dump");
-  const { server, present, roles } = await withSession(connection, context, async (session) => ({
-    server: await askServer(session),
-    present: await listDatabases(session),
-    roles: await listRoles(session),
-  }));
+  const [dump, { server, present, roles }] = await Promise.all([
+    connection.find("pg_dump"),
+    withSession(connection, context, async (session) => ({
+      server: await askServer(session),
+      present: await listDatabases(session),
+      roles: await listRoles(session),
+    })),
+  ]);
   const databases = await wantedDatabases(connection, present, wanted, context);
   const closed = wanted === "all" ? present.filter(({ open }) => !open).length : 0;
   try {

@@ -74,10 +74,9 @@ export async function wantedDatabases(
   world: World,
 ): Promise<Database[]> {
   if (wanted === "all") {
-    const own: Database[] = [];
-    for (const database of present.filter(({ name, open }) => open && ownDatabases.includes(name))) {
-      if (await withSession(connection, world, isChanged, database.name)) own.push(database);
-    }
+    const servers = present.filter(({ name, open }) => open && ownDatabases.includes(name));
+    const changed = await Promise.all(servers.map(({ name }) => withSession(connection, world, isChanged, name)));
+    const own = servers.filter((_, index) => changed[index]);
     const all = present.filter(
       (database) => database.open && (own.includes(database) || !ownDatabases.includes(database.name)),
     );
