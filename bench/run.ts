@@ -5,12 +5,13 @@
 import { parseArgs } from "node:util";
 import { facts, table } from "../shipper/terminal/table.ts";
 import { age } from "./age.ts";
+import { host } from "./host.ts";
 import { loadText, machineFacts } from "./machine.ts";
 import { mysql } from "./mysql.ts";
 import { postgres } from "./postgres.ts";
 import type { Bench } from "./report.ts";
 
-const benches: Readonly<Record<string, Bench>> = { age, mysql, postgres };
+const benches: Readonly<Record<string, Bench>> = { age, host, mysql, postgres };
 
 process.exitCode = await main(process.argv.slice(2));
 
