@@ -1,5 +1,6 @@
 /** Prepares what the private servers run on: the shelter, the copy of the configuration, and the way to the scratch databases. */
 import { posix } from "node:path";
+import { MailarkError } from "../../../core/errors.ts";
 import { bytePath } from "../../components/byte-path.ts";
 import type { World } from "../../components/component.ts";
 import { openConnection } from "../../components/mysql/connection.ts";
@@ -33,8 +34,14 @@ export interface Stage {
 
 const kinds = { mysql: "MySQL", pgsql: "PostgreSQL" } as const;
 
+/** A socket's path has 107 bytes (unix(7)); those of Dovecot have up to 30 below this one. */
+const longestPath = 75;
+
 export async function setStage(staged: StagedHost, path: string, world: World): Promise<Stage> {
   const { files } = world;
+  if (Buffer.byteLength(path) > longestPath) {
+    throw new MailarkError("ARGUMENT_INVALID", "the scratch path is too long for sockets", { detail: path });
+  }
   const found = {
     dovecot: findStaged(staged, "dovecot.conf", files)[0],
     postfix: findStaged(staged, "main.cf", files)[0],

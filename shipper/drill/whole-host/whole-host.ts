@@ -19,7 +19,7 @@ import { after, names, needed, unproven } from "./steps.ts";
 export type { Probe } from "./probe.ts";
 
 export interface WholeHostOptions {
-  /** Absent, in a directory that every account may pass through; of less than 70 characters. */
+  /** Absent, in a directory that every account may pass through; of at most 75 bytes. */
   readonly path: string;
   /** Default: the first staged mailbox that has an account, and no password. */
   readonly probe?: Probe;

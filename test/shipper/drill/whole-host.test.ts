@@ -306,6 +306,13 @@ describe("what can not be proven is said, with the reason:", () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  test("a path that no socket fits in", async () => {
+    const { staged, path } = stage();
+    const checks = await checkWholeHost(staged, { path: `${path}-${"x".repeat(75)}` }, world);
+    expect(unproven(checks)).toEqual(Object.values(names));
+    expect(checks[0]?.detail).toContain("too long");
+  });
+
   test("no database", async () => {
     const { options, staged } = stage();
     const { mysql: _, ...rest } = staged;
