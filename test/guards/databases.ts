@@ -10,6 +10,7 @@ const accounts = "test/shipper/components/mysql/accounts.test.ts";
 const dumpArguments = "test/shipper/components/mysql/dump-arguments.test.ts";
 const pulse = "test/shipper/components/mysql/pulse.test.ts";
 const containers = "test/e2e/containers.test.ts";
+const elsewhere = "test/shipper/components/elsewhere.test.ts";
 
 const at = (name: string) => `shipper/components/mysql/${name}`;
 
@@ -377,14 +378,15 @@ export const databaseGuards: readonly Guard[] = [
     file: "shipper/components/elsewhere.ts",
     find: '{ read -r end <&9; kill -KILL "$program"; } > /dev/null 2>&1 &',
     replace: "sleep 0 &",
-    test: { file: containers, name: "leaves nothing in the container when mailark is killed" },
+    test: { file: elsewhere, name: "ends when its input does, and not before" },
+    hangs: true,
   },
   {
     guard: "a container that is stopped or paused is told as such",
     file: "shipper/components/elsewhere.ts",
     find: "sign: /container state improper|is paused|is not running|paused/i,",
     replace: "sign: /this is never said/i,",
-    test: { file: containers, name: "that can not be used is told, with the way out" },
+    test: { file: elsewhere, name: "is told in words of ours: %s" },
   },
   {
     guard: "a session with a server that hangs is given up",
