@@ -16,6 +16,7 @@ import {
 } from "../restore/restore-host.ts";
 import { control } from "../restore/services.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
+import { printable } from "../terminal/printable.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { momentOf } from "./arguments.ts";
@@ -35,6 +36,7 @@ export interface RestoreAllOptions extends SourceOptions {
 /** A snapshot with what it would bring back. */
 interface Choice extends ChosenSnapshot {
   readonly name: ComponentName;
+  readonly items: readonly PlannedItem[];
   readonly bytes: number;
 }
 
@@ -117,7 +119,7 @@ async function prepare(context: CommandContext, options: RestoreAllOptions): Pro
     reporter.begin(`planning ${name}`);
     const items = await composition.component(name, config?.components).plan(chosen.quiet, {});
     reporter.end();
-    choices.push({ ...chosen, name, bytes: sum(items) });
+    choices.push({ ...chosen, name, items, bytes: sum(items) });
   }
   if (choices.length > 0) return { source, choices };
   throw new MailarkError("SNAPSHOT_UNKNOWN", "the store has no snapshot of this host", {
@@ -196,9 +198,17 @@ function reportPlan(plan: Plan): Outcome {
   ]);
   return {
     exitCode: exitCodes.ok,
-    text: `${headOf(plan)}\n${table(columns, rows)}\nNothing was written: this was a dry run. The services must be installed and hold nothing.\n`,
+    text: `${headOf(plan)}\n${table(columns, rows)}\n${placesOf(plan)}Nothing was written: this was a dry run. The services must be installed and hold nothing.\n`,
     document: { ...documentOf(plan), dryRun: true, exitCode: exitCodes.ok },
   };
+}
+
+/** What the snapshot of a host puts into the file system of this machine, which an operator should see before it does. */
+function placesOf({ choices }: Plan): string {
+  const places = choices.filter(({ name }) => isConfiguration(name)).flatMap(({ items }) => items);
+  if (places.length === 0) return "";
+  const lines = places.map(({ what }) => `  ${printable(what)}\n`).join("");
+  return `Files that are put in their place; what is there is kept beside, as NAME.before-mailark-…:\n${lines}\n`;
 }
 
 function documentOf({ source, choices }: Plan): object {
@@ -209,8 +219,9 @@ function documentOf({ source, choices }: Plan): object {
     store: source.url,
     pinned: source.pinned,
     bytes: sum(choices),
-    components: choices.map(({ name, bytes, manifest: { snapshotId, runId, cutAt } }) => ({
+    components: choices.map(({ name, bytes, items, manifest: { snapshotId, runId, cutAt } }) => ({
       component: name,
+      items,
       snapshotId,
       runId,
       cutAt,
