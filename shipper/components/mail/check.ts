@@ -3,6 +3,7 @@ import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
 import { nameOf } from "./bad-mailbox.ts";
+import { checkOwners } from "./check-owners.ts";
 import { ImapCheck } from "./imap-check.ts";
 import type { Index, MessageRow } from "./index-rows.ts";
 import { readFile } from "./read-file.ts";
@@ -62,6 +63,7 @@ export async function checkMail(staged: StagedMail, world: World): Promise<reado
           ),
       verdict("messages read back as they were captured", contents, `a sample of ${read} messages`),
       verdict("UIDs of every folder are sound", uids, `${uidlists} folders with UIDs`),
+      ...(staged.place.kind === "service" ? [await checkOwners(staged, world)] : []),
       await imap.verdict(),
     ];
   } finally {

@@ -72,4 +72,17 @@ describe("a check", () => {
     writeFileSync(restored("dovecot-uidlist"), text);
     expect(await failed()).toEqual(["UIDs of every folder are sound", shown]);
   });
+
+  test.each([
+    ["an account of this machine", process.getuid!(), "passed"],
+    ["nobody here", 4_000_123, "unproven"],
+  ])("of mailboxes in their service says whether their owner is %s", async (_, uid, outcome) => {
+    const root = `${vault.directory}/live`;
+    const service = mailComponent(mailConfig.parse({ root, owner: { uid, gid: uid } }));
+    const inService = await service.stage(await vault.open("mail"), { kind: "service" }, {}, vault.world());
+    const checks = await service.check(inService, vault.world());
+    expect(checks).toContainEqual(
+      expect.objectContaining({ name: "their owners are accounts of this machine", outcome }),
+    );
+  });
 });
