@@ -57,6 +57,7 @@ async function tell(): Promise<void> {
     ...["--name", "mail.example.test"],
     ...["--store", `file://${store}`],
     ...["--state", join(here.directory, "mailark-state")],
+    ...["--component", "mail", "mysql"],
     ...["--mail-root", here.vmail],
     ...["--mysql-defaults-file", here.mariadb.defaultsFile],
   ]);
@@ -65,7 +66,9 @@ async function tell(): Promise<void> {
   if (key === undefined || fingerprint === undefined) throw new Error("init printed no recovery sheet");
   writeFileSync(recoveryKey, `${key}\n`, { mode: 0o600 });
   nameServices(here, config);
-  story.say("the configuration now names the sandbox's services where it found none in the usual places");
+  story.say(
+    "the configuration now names all of the sandbox's services: init looks for them in a machine's usual places",
+  );
   await mailark("mailark backup", ["backup"]);
   await mailark("mailark verify --deep --identity recovery.key", ["verify", "--deep", "--identity", recoveryKey]);
   const password = join(operator, "probe-password");

@@ -1,26 +1,23 @@
 import { stringify } from "yaml";
-import { usualConfigs } from "./components/configs/config.ts";
+import { type ComponentName, componentNames } from "../core/keys.ts";
 import type { AccountsConfig } from "./consistency/config.ts";
-import type { Survey } from "./survey.ts";
+import type { Found } from "./survey/found.ts";
+import type { Survey } from "./survey/survey.ts";
 
 /** What the first configuration says. */
-export interface ConfigDraft {
+export interface ConfigDraft extends Survey {
   readonly hostId: string;
   readonly name: string;
   readonly store: string;
   readonly recovery: string;
   readonly drill: string | undefined;
   readonly state: string;
-  readonly configs: Survey["configs"];
-  readonly mail: Survey["mail"];
-  readonly mysql: { readonly socket: string | undefined; readonly defaultsFile: string | undefined } | undefined;
   readonly accounts?: AccountsConfig | undefined;
 }
 
-/** A first configuration, with the reasons beside the settings. */
+/** A first configuration, with the reasons beside the settings: what was found is active, everything else is an example behind `#`. */
 export function configTemplate(draft: ConfigDraft): string {
-  const { hostId, name, store, recovery, drill, state, configs, mail, mysql, accounts } = draft;
-  const found = mail?.layout === undefined ? "no mailbox was there to tell: check it" : "as found on this host";
+  const { hostId, name, store, recovery, drill, state, components, services, accounts } = draft;
   return `# mailark: what is backed up on this host, and where to.
 # Every setting is checked before anything is done; a mistake is told with its line.
 version: 1
@@ -47,50 +44,77 @@ state: ${scalar(state)}
 compression-level: 3
 
 # Where the mail system keeps its accounts. A backup compares them with mailboxes, aliases and queue, and warns of what does not fit.
-${accounts === undefined ? withoutAccounts : stringify({ accounts }, { lineWidth: 0 }).trimEnd()}
-
+${accounts === undefined ? commented(yaml({ accounts: exampleAccounts })) : yaml({ accounts })}
 components:
-${
-  mail === undefined
-    ? "  # mail:\n  #   root: /var/vmail\n  #   layout: '{domain}/{user}'"
-    : `  # Maildir mailboxes. The layout is the path of a mailbox below the root (${found});
-  # all below that is captured: folders, Sieve scripts, subscriptions, UIDs.
-  mail:
-    root: ${scalar(mail.root)}
-    layout: "${mail.layout ?? "{domain}/{user}"}"`
-}
-${
-  mysql === undefined
-    ? "  # mysql:\n  #   socket: /run/mysqld/mysqld.sock\n  #   databases: all"
-    : `  # MariaDB or MySQL. A password goes into a file of its own: password-file, or defaults-file.
-  mysql:
-${mysql.socket === undefined ? "" : `    socket: ${scalar(mysql.socket)}\n`}${mysql.defaultsFile === undefined ? "" : `    defaults-file: ${scalar(mysql.defaultsFile)}\n`}    databases: all`
-}
-  # PostgreSQL. Where only its own user gets in (Debian, over the socket), its programs run as that one.
-  # postgres:
-  #   socket-directory: /var/run/postgresql
-  #   command: [runuser, -u, postgres, --]
-  #   databases: all
-  # Redis or Valkey. Queues and sessions (hold) come back under another name, until somebody releases them.
-  # redis:
-  #   socket: /run/redis/redis-server.sock
-  #   password-file: /etc/mailark/redis.password
-  # The Postfix queue, where \`postconf queue_directory\` says. A restore puts all of it on hold.
-  # queue: {}
-  # Configuration files and certificates: any list of paths. The directory of this file comes along with configs.
-  # configs:
-  #   paths: [${(configs.length > 0 ? configs : usualConfigs.slice(0, 4)).join(", ")}]
-  #   exclude: [node_modules]
-  # certs:
-  #   paths: [/etc/letsencrypt]
-`;
+${componentNames.map((each) => sectionOf(each, components.get(each))).join("")}
+# How \`restore --all\` handles this machine's services: it restarts the databases before it fills them, stops the mail services first, and
+# starts them, in this order, when everything is back.
+${services === undefined ? commented(yaml({ services: exampleServices })) : yaml({ services })}`;
 }
 
-const withoutAccounts = `# accounts:
-#   component: mysql
-#   database: mailserver
-#   mailboxes: SELECT email FROM virtual_users
-#   domains: SELECT name FROM virtual_domains
-#   aliases: SELECT source, destination FROM virtual_aliases`;
+function sectionOf(name: ComponentName, found: Found | undefined): string {
+  const { says, example } = about[name];
+  const remarks =
+    found === undefined ? says : `${says}\nFound: ${found.from}${found.lacks ? `.\nNot active: ${found.lacks}.` : ""}`;
+  const section = yaml({ [name]: found?.section ?? example });
+  const active = found !== undefined && found.lacks === undefined;
+  return indented(`${commented(`${remarks}\n`)}${active ? section : commented(section)}`);
+}
 
-const scalar = (text: string) => stringify(text, { lineWidth: 0 }).trimEnd();
+const about: Record<ComponentName, { readonly says: string; readonly example: object }> = {
+  mysql: {
+    says: "MariaDB or MySQL. A password goes into a file of its own: password-file, or defaults-file.",
+    example: { socket: "/run/mysqld/mysqld.sock", databases: "all" },
+  },
+  postgres: {
+    says: "PostgreSQL. Where only its own user gets in (Debian, over the socket), its programs run as that one.",
+    example: {
+      "socket-directory": "/var/run/postgresql",
+      command: ["runuser", "-u", "postgres", "--"],
+      databases: "all",
+    },
+  },
+  redis: {
+    says: "Redis or Valkey. Queues and sessions (hold) come back under another name, until somebody releases them.",
+    example: { socket: "/run/redis/redis-server.sock", "password-file": "/etc/mailark/redis.password" },
+  },
+  queue: {
+    says: "The Postfix queue, where `postconf queue_directory` says. A restore puts all of it on hold.",
+    example: {},
+  },
+  mail: {
+    says: "Maildir mailboxes. The layout is the path of a mailbox below the root; all below that is captured:\nfolders, Sieve scripts, subscriptions, UIDs.",
+    example: { root: "/var/vmail", layout: "{domain}/{user}" },
+  },
+  configs: {
+    says: "Configuration files: any list of paths. The directory of this file comes along.",
+    example: { paths: ["/etc/postfix", "/etc/dovecot"], exclude: ["node_modules"] },
+  },
+  certs: { says: "Certificates and their keys: any list of paths.", example: { paths: ["/etc/letsencrypt"] } },
+};
+
+const exampleServices = {
+  databases: ["mariadb", "postgresql", "redis-server"],
+  mail: ["opendkim", "dovecot", "postfix"],
+};
+
+const exampleAccounts: AccountsConfig = {
+  component: "mysql",
+  database: "mailserver",
+  mailboxes: "SELECT email FROM virtual_users",
+  domains: "SELECT name FROM virtual_domains",
+  aliases: "SELECT source, destination FROM virtual_aliases",
+};
+
+/** Ends with a line break. */
+const yaml = (value: unknown) => stringify(value, { lineWidth: 0 });
+const scalar = (text: string) => yaml(text).trimEnd();
+const indented = (lines: string) => lines.replace(/^(?=.)/gm, "  ");
+/** Every line of it, wherever it comes from. */
+const commented = (lines: string) =>
+  lines
+    .replace(/[\r\v\f\u0085\u2028\u2029]/g, "\n")
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line) => `# ${line}\n`)
+    .join("");

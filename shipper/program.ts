@@ -88,6 +88,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     "mailark init --store file:///mnt/backup/mailark",
   )
     .option("--store <url>", "where backups go (default: file:///var/backups/mailark)")
+    .option("--component <name...>", "only these, of what is found (default: everything)")
     .option("--mail-root <dir>", "directory that all mailboxes are below")
     .option("--mysql-socket <file>", "socket of the MariaDB or MySQL server")
     .option("--mysql-defaults-file <file>", "option file with the database's user and password")

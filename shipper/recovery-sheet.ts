@@ -13,12 +13,11 @@ export interface RecoverySheet {
   readonly components: readonly string[];
 }
 
-/** How to bring everything back with mailark: one command a component. */
+/** How to bring back everything with mailark: the whole host at once, then each component into a directory. */
 export function restoreCommands({ hostId, store, fingerprint, components }: RecoverySheet): string[] {
-  return components.map(
-    (component) =>
-      `mailark restore ${component} --store ${shellWord(store)} --host ${hostId} --fingerprint ${fingerprint} --identity KEYFILE --to ${component}`,
-  );
+  const from = `--store ${shellWord(store)} --host ${hostId} --fingerprint ${fingerprint} --identity ${keyFile}`;
+  const each = components.map((component) => `mailark restore ${component} ${from} --to ${component}`);
+  return [`mailark restore --all ${from}`, ...each];
 }
 
 /** How to bring everything back with a shell, age, zstd, tar and jq: one command a component. */
@@ -26,14 +25,17 @@ export function breakGlassCommands({ hostId, store, components }: RecoverySheet,
   const directory = directoryOf(store);
   const script = shellWord(`${directory}/hosts/${hostId}/break-glass/${version}/restore.sh`);
   return components.map(
-    (component) => `sh ${script} ${shellWord(directory)} ${hostId} ${component} latest KEYFILE ${component}`,
+    (component) => `sh ${script} ${shellWord(directory)} ${hostId} ${component} latest ${keyFile} ${component}`,
   );
 }
 
 /** The page that must survive the host. It is the only place where the recovery key ever stands. */
 export function recoverySheet(sheet: RecoverySheet, breakGlass: string): string {
-  const { hostId, name, store, recoveryKey, recoveryRecipient, fingerprint, createdAt } = sheet;
+  const { hostId, name, store, recoveryKey, recoveryRecipient, fingerprint, createdAt, components } = sheet;
   const rule = "=".repeat(78);
+  const shown = { ...sheet, components: [components.find((each) => each === "mail") ?? components[0]!] };
+  const [all, one] = restoreCommands(shown);
+  const [byHand] = breakGlassCommands(shown, breakGlass);
   const key =
     recoveryKey === undefined
       ? [
@@ -55,16 +57,21 @@ ${key.join("\n")}
 fingerprint    of the key that signs this host's backups
   ${fingerprint}
 
-To restore on any machine, write the recovery key to a file KEYFILE, then
-${restoreCommands(sheet)
-  .map((line) => `  ${line}\n`)
-  .join("")}
+components     ${components.join(" ")}
+
+To restore, write the recovery key to a file ${keyFile}.
+Everything, onto a new machine with the same packages:
+  ${all}
+One component into a new directory, the others likewise:
+  ${one}
 Without mailark, with sh, age, zstd, tar and jq, from a copy of the store:
-${breakGlassCommands(sheet, breakGlass)
-  .map((line) => `  ${line}\n`)
-  .join("")}${rule}
+  ${byHand}
+${rule}
 `;
 }
+
+/** Where the sheet tells to put the recovery key. */
+const keyFile = "recovery.key";
 
 /** A word as a shell takes it. */
 const shellWord = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -4,18 +4,23 @@ import { dirname, join, resolve } from "node:path";
 import { generateIdentity, keyIdOf } from "../../core/age/age.ts";
 import { breakGlassVersion } from "../../core/break-glass.ts";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
+import { type ComponentName, componentNames } from "../../core/keys.ts";
 import type { Files } from "../../core/ports/files.ts";
 import { generateSigningKey, type Signer, signerOf } from "../../core/signed-document.ts";
+import type { World } from "../components/component.ts";
 import { configSchema, defaultStateDirectory, refuseUnlessPrivate } from "../config.ts";
 import { configTemplate } from "../config-template.ts";
 import { parseYaml } from "../config-text.ts";
+import type { AccountsConfig } from "../consistency/config.ts";
 import { proposeAccounts } from "../consistency/proposal.ts";
 import { enrol } from "../enrol.ts";
 import { breakGlassCommands, type RecoverySheet, recoverySheet, restoreCommands } from "../recovery-sheet.ts";
 import { readText, writeDurably } from "../state-files.ts";
 import { directoryOf } from "../store-url.ts";
-import { type Survey, survey } from "../survey.ts";
+import type { Found } from "../survey/found.ts";
+import { type Survey, survey, type Told } from "../survey/survey.ts";
 import { printable } from "../terminal/printable.ts";
+import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 
 /** What the operator says of the host; the rest is looked for. Paths are relative to the working directory. */
@@ -24,6 +29,8 @@ export interface InitOptions {
   readonly mailRoot?: string;
   readonly mysqlSocket?: string;
   readonly mysqlDefaultsFile?: string;
+  /** Only these are looked for and written. */
+  readonly component?: readonly string[];
   readonly name?: string;
   readonly state?: string;
   /** A public key: its private half is not made here, and not shown. */
@@ -54,19 +61,13 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   if (mailRoot !== undefined && !files.statSync(mailRoot, { throwIfNoEntry: false })?.isDirectory()) {
     throw new MailarkError("ARGUMENT_INVALID", "there is no directory at the given mail root", { detail: mailRoot });
   }
-  const found = await survey({ files, processes: composition.processes, signal, mailRoot });
-  const mysqlDefaultsFile = path(options.mysqlDefaultsFile);
-  // An option file names its server; a socket that was found beside it may be another's.
-  const mysqlSocket = path(options.mysqlSocket) ?? (mysqlDefaultsFile === undefined ? found.mysqlSocket : undefined);
-  const mysql =
-    mysqlSocket === undefined && mysqlDefaultsFile === undefined
-      ? undefined
-      : { socket: mysqlSocket, defaultsFile: mysqlDefaultsFile };
-  if (found.mail === undefined && mysql === undefined) {
-    throw new MailarkError("ARGUMENT_INVALID", "neither mailboxes nor a database were found on this host", {
-      hint: "say where they are: --mail-root DIR, --mysql-socket FILE or --mysql-defaults-file FILE",
-    });
-  }
+  const told = { mailRoot, mysqlSocket: path(options.mysqlSocket), mysqlDefaultsFile: path(options.mysqlDefaultsFile) };
+  const names = componentsNamed(options.component ?? []);
+  refuseStrayPlaces(names, told);
+  const world = worldOf(context);
+  const found = await survey(names, told, world);
+  const components = componentNames.filter((each) => isActive(found.components.get(each)));
+  if (components.length === 0) throw nothingFound(names, found);
 
   const made = options.recoveryRecipient === undefined ? generateIdentity() : undefined;
   const recoveryRecipient = made?.recipient ?? options.recoveryRecipient!;
@@ -80,10 +81,8 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     recovery: recoveryRecipient,
     drill: options.drillRecipient,
     state: path(options.state) ?? defaultStateDirectory,
-    configs: found.configs,
-    mail: found.mail,
-    mysql,
-    accounts: mysql && (await proposeAccounts(mysql, worldOf(context))),
+    ...found,
+    accounts: await accountsOf(found, world),
   });
   parseYaml(text, configPath, configSchema);
 
@@ -92,7 +91,6 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const signer = makeSigner(files, signingKey);
   const introduction = { hostId, name, createdAt, recoveryRecipient, drillRecipient: options.drillRecipient };
   await enrol(composition.openStore(store), signer, introduction, signal);
-  const components = [...(mysql ? ["mysql"] : []), ...(found.mail ? ["mail"] : [])];
   const { fingerprint } = signer;
   const sheet = {
     hostId,
@@ -109,7 +107,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   writeDurably(files, configPath, text);
   return {
     exitCode: exitCodes.ok,
-    text: textOf(context, found, mysql?.socket, sheet, breakGlass),
+    text: textOf(context, names, found, sheet, breakGlass),
     document: {
       command: "init",
       exitCode: exitCodes.ok,
@@ -118,7 +116,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       ...sheet,
       restore: restoreCommands(sheet),
       breakGlass: breakGlassCommands(sheet, breakGlass),
-      notCaptured: found.others,
+      notCaptured: inactive(found),
     },
     // Without its sheet the host would back up for nobody.
     revoke: () => files.unlinkSync(configPath),
@@ -151,25 +149,56 @@ function makeSigner(files: Files, path: string): Signer {
   return signerOf(pem);
 }
 
+const isActive = (found: Found | undefined) => found !== undefined && found.lacks === undefined;
+
+/** What is there, and can not be captured as it is: why, for people. */
+const inactive = ({ components }: Survey): string[] =>
+  [...components].flatMap(([name, { from, lacks }]) => (lacks === undefined ? [] : [`${name}: ${from}: ${lacks}`]));
+
+/** A place that was named and would not be captured is a misunderstanding. */
+function refuseStrayPlaces(names: readonly ComponentName[], told: Told): void {
+  const stray = [
+    ...(told.mailRoot !== undefined && !names.includes("mail") ? ["--mail-root"] : []),
+    ...(told.mysqlSocket !== undefined && !names.includes("mysql") ? ["--mysql-socket"] : []),
+    ...(told.mysqlDefaultsFile !== undefined && !names.includes("mysql") ? ["--mysql-defaults-file"] : []),
+  ];
+  if (stray.length === 0) return;
+  throw new MailarkError("ARGUMENT_INVALID", `${stray.join(" and ")} names what --component leaves out`, {
+    hint: "name its component with --component too, or leave the option out",
+  });
+}
+
+function nothingFound(names: readonly ComponentName[], found: Survey): MailarkError {
+  return new MailarkError("ARGUMENT_INVALID", "nothing that can be backed up was found on this host", {
+    detail: [`looked for ${names.join(", ")}`, ...inactive(found)].join("\n"),
+    hint: "say where it is: --mail-root DIR, --mysql-socket FILE or --mysql-defaults-file FILE",
+  });
+}
+
+async function accountsOf({ components }: Survey, world: World): Promise<AccountsConfig | undefined> {
+  const mysql = components.get("mysql")?.section;
+  if (mysql === undefined) return undefined;
+  const { socket, "defaults-file": defaultsFile } = mysql as Record<string, string | undefined>;
+  return proposeAccounts({ ...(socket && { socket }), ...(defaultsFile && { defaultsFile }) }, world);
+}
+
 function textOf(
   { configPath, configNamed }: CommandContext,
-  { mail, others }: Survey,
-  mysqlSocket: string | undefined,
+  names: readonly ComponentName[],
+  found: Survey,
   sheet: RecoverySheet,
   breakGlass: string,
 ): string {
   const config = configNamed ? ` --config ${configPath}` : "";
+  const open = inactive(found);
+  const absent = names.filter((name) => !found.components.has(name));
   const lines = [
-    `Wrote ${configPath}: look through it.`,
-    ...(mail
-      ? [
-          `Mail is at ${mail.root} (${mail.from}), mailboxes as ${mail.layout ?? "{domain}/{user}, which is a guess: check it"}.`,
-        ]
-      : []),
-    ...(mysqlSocket === undefined ? [] : [`The database is at ${mysqlSocket}.`]),
-    ...(others.length === 0
+    `Wrote ${configPath}: look through it. It captures`,
+    ...sheet.components.map((name) => `  ${name}: ${found.components.get(name as ComponentName)?.from}`),
+    ...(open.length === 0 ? [] : ["Found, and not active in it yet:", ...open.map((each) => `  ${each}`)]),
+    ...(absent.length === 0
       ? []
-      : ["Found, and not in the configuration yet: add it below components.", ...others.map((other) => `  ${other}`)]),
+      : [`Not found: ${absent.join(", ")}. What this host has of these, add it below components.`]),
   ];
   const next = `Next: mailark backup${config}\n`;
   return `${lines.map((line) => `${printable(line)}\n`).join("")}\n${recoverySheet(sheet, breakGlass)}\n${next}`;

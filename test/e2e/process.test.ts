@@ -34,7 +34,15 @@ beforeEach(async () => {
     "--state",
     join(directory, "state"),
   ];
-  const found = ["--mail-root", host.vmail, "--mysql-defaults-file", host.mariadb.defaultsFile];
+  const found = [
+    "--component",
+    "mail",
+    "mysql",
+    "--mail-root",
+    host.vmail,
+    "--mysql-defaults-file",
+    host.mariadb.defaultsFile,
+  ];
   const { stdout, exitCode } = await mailark([...words, ...found]);
   expect(exitCode).toBe(0);
   writeFileSync(identity, stdout.match(/AGE-SECRET-KEY-1[A-Z0-9]+/)![0], { mode: 0o600 });

@@ -5,6 +5,7 @@ const config = "test/shipper/config.test.ts";
 const program = "test/shipper/program.test.ts";
 const circle = "test/shipper/commands/circle.test.ts";
 const init = "test/shipper/commands/init.test.ts";
+const surveyed = "test/shipper/survey/survey.test.ts";
 const backup = "test/shipper/commands/backup.test.ts";
 
 /** Configuration and command line: bad input changes nothing, secrets are not repeated, and the exit status tells the truth. */
@@ -35,7 +36,7 @@ export const programGuards: readonly Guard[] = [
     file: "shipper/config.ts",
     find: ".strictObject({\n      mail: mailConfig.optional(),",
     replace: ".looseObject({\n      mail: mailConfig.optional(),",
-    test: { file: config, name: "a component that is not there yet" },
+    test: { file: config, name: "a component that there is none of" },
   },
   {
     guard: "a signing key that others can read is refused",
@@ -241,5 +242,26 @@ export const programGuards: readonly Guard[] = [
     find: "revoke: () => files.unlinkSync(configPath),",
     replace: "revoke: () => {},",
     test: { file: init, name: "a sheet that could not be printed leaves no host that backs up for nobody" },
+  },
+  {
+    guard: "a place that was named is captured, or refused",
+    file: "shipper/commands/init.ts",
+    find: "refuseStrayPlaces(names, told);",
+    replace: "",
+    test: { file: surveyed, name: "refuses the place of what it leaves out" },
+  },
+  {
+    guard: "what was found on a host can not leave its comment in the configuration",
+    file: "shipper/config-template.ts",
+    find: '.replace(/[\\r\\v\\f\\u0085\\u2028\\u2029]/g, "\\n")',
+    replace: "",
+    test: { file: surveyed, name: "keeps what was found elsewhere in its comments, whatever it is" },
+  },
+  {
+    guard: "a server that lets nobody in is no configured component",
+    file: "shipper/survey/find-redis.ts",
+    find: "return /NOAUTH|WRONGPASS|NOPERM/.test(detail)",
+    replace: 'return /NOAUTH|WRONGPASS|NOPERM/.test(detail) ? "open" : detail === "?"',
+    test: { file: surveyed, name: "a server that asks for a password is an example with a password file, and is told" },
   },
 ];

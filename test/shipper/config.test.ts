@@ -95,7 +95,7 @@ describe("every mistake is told with line, column, key, value and fix:", () => {
       "7:1: signingKey is not a setting: did you mean signing-key?",
     ],
     [
-      "a component that is not there yet",
+      "a component that there is none of",
       (text) => `${text}  ldap: {}\n`,
       /^18:3: components\.ldap is not a setting: remove it; there are mail, mysql, postgres, redis, queue, configs, certs$/,
     ],

@@ -2,6 +2,7 @@ import {
   chmodSync,
   cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -76,13 +77,22 @@ test("a machine without any configuration restores from the store alone", async 
   );
 });
 
-test("the command on the recovery sheet is the one that restores", async () => {
+test("the commands on the recovery sheet are those that restore", async () => {
   const { stdout } = await host.init();
+  const commandFor = (what: string) => new RegExp(`mailark (restore ${what} .*)$`, "m").exec(stdout)![1]!.split(" ");
+  // The services of the machine that runs this are not the test's.
+  host.edit((text) => text.replace(/^services:[\s\S]*/m, ""));
   await host.configured(["backup"]);
-  const command = /mailark (restore mail .*)$/m.exec(stdout)![1]!.replace("KEYFILE", host.identity).split(" ");
-  const restored = await host.mailark(command);
+  const before = comparable(treeOf(host.vmail, leftOutOfSnapshots));
+  expect(await host.mailark(commandFor("mail"))).toMatchObject({ code: 0, stderr: "" });
+  expect(comparable(treeOf(join(host.directory, "mail")))).toEqual(before);
+
+  rmSync(host.vmail, { recursive: true });
+  mkdirSync(host.vmail);
+  const env = { MAILARK_CONFIG: host.configPath };
+  const restored = await host.mailark(commandFor("--all"), { env });
   expect(restored).toMatchObject({ code: 0, stderr: "" });
-  expect(existsSync(join(host.directory, "mail/example.com/alice/Maildir/cur"))).toBe(true);
+  expect(comparable(treeOf(host.vmail))).toEqual(before);
 });
 
 /** Everything of the store decrypts, and comes back as it is. */

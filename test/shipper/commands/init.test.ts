@@ -5,7 +5,7 @@ import { generateIdentity, recipientOf } from "../../../core/age/age.ts";
 import { MailarkError } from "../../../core/errors.ts";
 import { type Files, nodeFiles } from "../../../core/ports/files.ts";
 import type { Processes } from "../../../shipper/processes.ts";
-import { placeOfMail, survey } from "../../../shipper/survey.ts";
+import { findMail, placeOfMail } from "../../../shipper/survey/find-mail.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { errnoError } from "../../fixtures/faults.ts";
 import { makeFolder, treeOf } from "../../fixtures/mailboxes.ts";
@@ -19,7 +19,10 @@ beforeEach(() => {
   host = commandLine(scratchDirectory());
   makeFolder(`${host.vmail}/example.com/alice/Maildir`);
 });
-const places = () => ["--store", host.store, "--mail-root", host.vmail, "--state", join(host.directory, "state")];
+const places = () => [
+  ...["--store", host.store, "--mail-root", host.vmail, "--state", join(host.directory, "state")],
+  ...["--component", "mail", "mysql"],
+];
 const modeOf = (path: string) => lstatSync(path).mode & 0o777;
 
 test("init writes a private, commented configuration, a private signing key and an enrolment, and prints the sheet", async () => {
@@ -35,7 +38,14 @@ test("init writes a private, commented configuration, a private signing key and 
   const [hostId = ""] = readdirSync(join(host.storeDirectory, "hosts"));
   expect(hostId).toMatch(/^h-[0-9a-f]{20}$/);
   expect(readdirSync(join(host.storeDirectory, "hosts", hostId, "enrol"))).toHaveLength(1);
-  for (const said of [hostId, host.store, "mail.example.com", "restore.sh", "mailark restore mail"])
+  for (const said of [
+    hostId,
+    host.store,
+    "mail.example.com",
+    "restore.sh",
+    "mailark restore --all",
+    "mailark restore mail",
+  ])
     expect(stdout).toContain(said);
   const key = /AGE-SECRET-KEY-1[A-Z0-9]+/.exec(stdout)![0];
   expect(config).toContain(`recovery: ${recipientOf(key)}`);
@@ -132,7 +142,8 @@ test("init says it with --json as well", async () => {
     config: host.configPath,
     recoveryKey: expect.stringMatching(/^AGE-SECRET-KEY-1/),
     fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
-    restore: [expect.stringContaining("mailark restore mail")],
+    components: ["mail"],
+    restore: [expect.stringContaining("mailark restore --all"), expect.stringContaining("mailark restore mail")],
     breakGlass: [expect.stringContaining("restore.sh")],
   });
 });
@@ -193,7 +204,7 @@ test("a store that is new is enrolled in, once", async () => {
   expect(existsSync(join(host.directory, "other"))).toBe(false);
 });
 
-describe("a survey", () => {
+describe("a search for mail", () => {
   const processes = (answers: Record<string, string>): Processes => ({
     start: async ([program, , name]) => {
       if (program !== "doveconf" || name === undefined) throw new MailarkError("PROGRAM_MISSING", "none");
@@ -202,7 +213,7 @@ describe("a survey", () => {
     },
   });
   const look = (mailRoot?: string, answers: Record<string, string> = {}) =>
-    survey({ files: nodeFiles, processes: processes(answers), signal: new AbortController().signal, mailRoot });
+    findMail({ files: nodeFiles, processes: processes(answers), signal: new AbortController().signal, mailRoot });
 
   test.each([
     ["{domain}/{user}", "example.com/alice"],
@@ -213,17 +224,17 @@ describe("a survey", () => {
   ])("tells the layout %s from %s", async (layout, path) => {
     const root = scratchDirectory();
     makeFolder(join(root, path));
-    expect((await look(root)).mail).toMatchObject({ root, layout });
+    expect(await look(root)).toMatchObject({ root, layout });
   });
 
   test("asks Dovecot where the mail is", async () => {
     makeFolder(`${host.vmail}/a.org/u/Maildir`);
-    const { mail } = await look(undefined, { mail_location: "maildir:~/Maildir", mail_home: `${host.vmail}/%d/%n` });
+    const mail = await look(undefined, { mail_location: "maildir:~/Maildir", mail_home: `${host.vmail}/%d/%n` });
     expect(mail).toEqual({ root: host.vmail, layout: "{domain}/{user}", from: "doveconf" });
   });
 
   test("does not guess where nothing tells", async () => {
-    expect((await look(scratchDirectory())).mail?.layout).toBeUndefined();
+    expect((await look(scratchDirectory()))?.layout).toBeUndefined();
   });
 
   test.each([

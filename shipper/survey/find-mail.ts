@@ -1,22 +1,7 @@
-/**
- * What there is to capture on a host, found by looking: for `init`, which writes it down for a person to check.
- */
-import type { Dirent } from "node:fs";
-import type { Files } from "../core/ports/files.ts";
-import { bytePath } from "./components/byte-path.ts";
-import { usualConfigs } from "./components/configs/config.ts";
-import { outputOf, type Processes } from "./processes.ts";
-
-/** What a survey found. */
-export interface Survey {
-  readonly mail: FoundMail | undefined;
-  /** Socket of a MariaDB or MySQL server. */
-  readonly mysqlSocket: string | undefined;
-  /** Configuration files of mail services, by their paths. */
-  readonly configs: readonly string[];
-  /** Things that a mail host has and that the first configuration proposes or lacks, for people. */
-  readonly others: readonly string[];
-}
+/** Where the mailboxes of a host are. */
+import type { Files } from "../../core/ports/files.ts";
+import { outputOf, type Processes } from "../processes.ts";
+import { entriesOf, isDirectory } from "./look.ts";
 
 /** Mailboxes in Maildir below one root. */
 export interface FoundMail {
@@ -28,25 +13,9 @@ export interface FoundMail {
 }
 
 const mailRoots = ["/var/vmail", "/var/mail/vhosts", "/home/vmail", "/srv/vmail", "/var/spool/vmail"];
-const mysqlSockets = [
-  "/run/mysqld/mysqld.sock",
-  "/var/run/mysqld/mysqld.sock",
-  "/var/lib/mysql/mysql.sock",
-  "/run/mysql/mysql.sock",
-  "/tmp/mysql.sock",
-];
-const otherThings = [
-  ["/etc/postfix", "Postfix configuration"],
-  ["/var/spool/postfix", "Postfix queue"],
-  ["/etc/dovecot", "Dovecot configuration"],
-  ["/etc/opendkim", "OpenDKIM configuration and keys"],
-  ["/etc/letsencrypt", "certificates"],
-  ["/var/run/postgresql", "PostgreSQL"],
-  ["/etc/redis", "Redis"],
-] as const;
 
 /** How to look. */
-export interface SurveyOptions {
+export interface MailSearch {
   readonly files: Files;
   readonly processes: Processes;
   readonly signal: AbortSignal;
@@ -54,22 +23,11 @@ export interface SurveyOptions {
   readonly mailRoot?: string | undefined;
 }
 
-/** Looks at the host. What can not be looked at counts as not there. */
-export async function survey({ files, processes, signal, mailRoot }: SurveyOptions): Promise<Survey> {
-  return {
-    mail:
-      mailRoot === undefined
-        ? await findMail(files, processes, signal)
-        : { root: mailRoot, layout: layoutOf(files, mailRoot), from: "--mail-root" },
-    configs: usualConfigs.filter((path) => quietly(() => files.statSync(path)) !== undefined),
-    mysqlSocket: mysqlSockets.find((path) => quietly(() => files.statSync(path).isSocket())),
-    others: otherThings.filter(([path]) => isDirectory(files, path)).map(([path, what]) => `${what} (${path})`),
-  };
-}
-
-async function findMail(files: Files, processes: Processes, signal: AbortSignal): Promise<FoundMail | undefined> {
+/** Where the operator, Dovecot or a usual place says that the mail is; `undefined`: nowhere. */
+export async function findMail({ files, processes, signal, mailRoot }: MailSearch): Promise<FoundMail | undefined> {
+  if (mailRoot !== undefined) return { root: mailRoot, layout: layoutOf(files, mailRoot), from: "--mail-root" };
   const told = await askDovecot(processes, signal);
-  if (told !== undefined && isDirectory(files, told.root)) {
+  if (told !== undefined && isDirectory(files, latin1(told.root))) {
     return { ...told, layout: layoutOf(files, told.root) ?? told.layout, from: "doveconf" };
   }
   const root = mailRoots.find((path) => isDirectory(files, path));
@@ -108,8 +66,9 @@ export function placeOfMail(location: string, home: string): { root: string; lay
 
 /** How mailboxes lie below a root, judged by the first that are found. */
 function layoutOf(files: Files, root: string): string | undefined {
-  for (const first of directoriesIn(files, root).slice(0, 20)) {
-    const path = `${root}/${first}`;
+  const top = latin1(root);
+  for (const first of directoriesIn(files, top).slice(0, 20)) {
+    const path = `${top}/${first}`;
     if (isMailbox(files, path)) return "{user}";
     for (const second of directoriesIn(files, path).slice(0, 20)) {
       if (isMailbox(files, `${path}/${second}`)) return "{domain}/{user}";
@@ -126,19 +85,8 @@ function isMailbox(files: Files, path: string): boolean {
 }
 
 function directoriesIn(files: Files, path: string): string[] {
-  const entries = quietly(
-    () => files.readdirSync(bytePath(path), { withFileTypes: true, encoding: "latin1" }) as Dirent[],
-  );
-  return (entries || []).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const directories = entriesOf(files, path).filter((entry) => entry.isDirectory());
+  return directories.map(({ name }) => name);
 }
 
-const isDirectory = (files: Files, path: string) =>
-  quietly(() => files.statSync(bytePath(path)).isDirectory()) === true;
-
-function quietly<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
-}
+const latin1 = (text: string) => Buffer.from(text, "utf8").toString("latin1");
