@@ -20,7 +20,9 @@ export default defineConfig({
       project("contract", ["test/contract/**/*.test.ts"], 60),
       project("infra", ["test/infra/**/*.test.ts"], 120),
       project("e2e", ["test/e2e/**/*.test.ts"], 300),
-      ...(process.env.MAILARK_LONG ? [project("long", ["test/long/**/*.test.ts", "test/e2e/*kill*.test.ts"], 3600)] : []),
+      ...(process.env.MAILARK_LONG
+        ? [project("long", ["test/long/**/*.test.ts", "test/e2e/*kill*.test.ts"], 3600)]
+        : []),
     ],
   },
 });
