@@ -15,6 +15,10 @@ export type Exit =
   | { readonly code: number; readonly signal?: undefined }
   | { readonly code?: undefined; readonly signal: string };
 
+/** The same in words. */
+export const howEnded = (exit: Exit): string =>
+  exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+
 export interface RunningProcess {
   readonly pid: number;
   readonly stdin: Writable;
@@ -92,8 +96,7 @@ export async function succeed(program: string, running: RunningProcess, signal?:
   const exit = await running.exited;
   if (exit.code === 0) return;
   signal?.throwIfAborted();
-  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-  throw new MailarkError("PROGRAM_FAILED", `${program} failed with ${how}`, { detail: running.complaint() });
+  throw new MailarkError("PROGRAM_FAILED", `${program} failed with ${howEnded(exit)}`, { detail: running.complaint() });
 }
 
 /** What a program prints, as bytes; `input` goes to its standard input. Throws as {@link succeed} does. */

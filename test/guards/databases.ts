@@ -12,6 +12,7 @@ const pulse = "test/shipper/components/mysql/pulse.test.ts";
 const containers = "test/e2e/containers.test.ts";
 const elsewhere = "test/shipper/components/elsewhere.test.ts";
 
+const watchedOutput = "shipper/watched-output.ts";
 const at = (name: string) => `shipper/components/mysql/${name}`;
 
 /** Databases: no dump that is not whole becomes a snapshot, and no restore touches what is there. */
@@ -109,15 +110,15 @@ export const databaseGuards: readonly Guard[] = [
   },
   {
     guard: "a dump that stalls is ended",
-    file: at("dump-output.ts"),
-    find: "watchForStalls(clock, connection.stallSeconds)",
-    replace: "watchForStalls(clock, connection.stallSeconds + 600)",
+    file: watchedOutput,
+    find: "watchForStalls(clock, stallSeconds)",
+    replace: "watchForStalls(clock, stallSeconds + 600)",
     test: { file: broken, name: "prints nothing for too long is ended, together with what waits for it" },
     hangs: true,
   },
   {
     guard: "a dump program does not outlive its dump",
-    file: at("dump-output.ts"),
+    file: watchedOutput,
     find: 'running.kill("SIGKILL");',
     replace: "",
     test: { file: broken, name: "nobody reads any more is ended" },

@@ -40,7 +40,7 @@ export const queueGuards: readonly Guard[] = [
   },
   {
     guard: "a program that hangs over the queue is ended",
-    file: at("programs.ts"),
+    file: "shipper/watched-output.ts",
     find: "running.stdout.destroy(reason);",
     replace: "",
     test: { file: broken, name: "prints nothing for too long, is ended" },

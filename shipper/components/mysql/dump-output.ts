@@ -1,7 +1,7 @@
 /** What a dump program prints, as a stream that ends only where the program says that it is whole. */
-import { asMailarkError, MailarkError } from "../../../core/errors.ts";
-import type { RunningProcess } from "../../processes.ts";
-import { watchForStalls } from "../../stall-watch.ts";
+import { MailarkError } from "../../../core/errors.ts";
+import { type Exit, howEnded } from "../../processes.ts";
+import { printedNothing, watchedOutput } from "../../watched-output.ts";
 import type { World } from "../component.ts";
 import type { Connection, Program } from "./connection.ts";
 
@@ -23,62 +23,29 @@ export async function* dumpOutput(
 ): AsyncGenerator<Buffer> {
   const command = connection.leashed(program.name, args);
   const running = await connection.through(processes).start(command, { env: connection.env, signal });
-  const watch = watchForStalls(clock, connection.stallSeconds);
-  const stalled = watch.stalled.then((): never => {
-    const reason = stall(program, running, connection);
-    running.stdout.destroy(reason);
-    throw reason;
-  });
-  stalled.catch(() => {});
-  try {
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      watch.wait();
-      const next = await chunks.next();
-      watch.goOn();
-      if (next.done) break;
-      yield next.value;
-    }
-    watch.wait();
-    await judge(program, running, await Promise.race([running.exited, stalled]), connection);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asMailarkError(error);
-  } finally {
-    watch.end();
-    running.stdin.end();
-    running.kill("SIGKILL");
-  }
-}
-
-function stall(program: Program, running: RunningProcess, connection: Connection): MailarkError {
-  return new MailarkError(
-    "PROGRAM_STALLED",
-    `${program.name} printed nothing for ${connection.stallSeconds} s and was ended`,
-    {
+  const { stallSeconds, scrub } = connection;
+  const stalled = () =>
+    printedNothing(program.name, stallSeconds, {
       hint: "look for a lock that is held in the database (SHOW PROCESSLIST), or raise stallSeconds",
-      detail: connection.scrub(running.complaint()),
-      retryable: true,
-    },
-  );
+      detail: scrub(running.complaint()),
+    });
+  const expectation = {
+    stallSeconds,
+    stalled,
+    judge: (exit: Exit) => judge(program.name, exit, scrub(running.complaint())),
+  };
+  yield* watchedOutput(running, expectation, { clock, signal });
 }
 
 /** Errors of a dump that met a change of a definition: 1412, 1146, 1049, 1054, 1356 pass with the next attempt. */
 const changedUnderneath = /\b(1412|1146|1049|1054|1356)\b|Table definition has changed|doesn't exist/;
 
-async function judge(
-  program: Program,
-  running: RunningProcess,
-  exit: Awaited<RunningProcess["exited"]>,
-  connection: Connection,
-) {
+function judge(program: string, exit: Exit, complaint: string): void {
   if (exit.code === 0) return;
-  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-  const complaint = connection.scrub(running.complaint());
   const changed = changedUnderneath.test(complaint);
   throw new MailarkError(
     "DUMP_FAILED",
-    `${program.name} failed with ${how}${changed ? ": a table was changed during the dump" : ""}`,
+    `${program} failed with ${howEnded(exit)}${changed ? ": a table was changed during the dump" : ""}`,
     {
       detail: complaint,
       retryable: changed || /\b(1205|1213|2006|2013)\b/.test(complaint),

@@ -1,6 +1,7 @@
 /** A conversation with the server through its command-line client: one connection, any number of questions. */
 import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
+import { howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
 import { whileAnswering } from "./pulse.ts";
@@ -58,8 +59,7 @@ export async function openSession(connection: Connection, world: SessionWorld): 
     }
   });
   running.exited.then((exit) => {
-    const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${how}`, {
+    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
       detail: connection.scrub(running.complaint()),
       ...(/ERROR (1045|1698|1044|2002|2003|2005)\b/.test(running.complaint()) && {
         hint: "check socket, host, user and password of the mysql component, and that the server is up",

@@ -1,7 +1,7 @@
 /** What a dump program prints, as a stream that ends only where the program ended well. */
-import { asMailarkError, MailarkError } from "../../../core/errors.ts";
-import type { RunningProcess } from "../../processes.ts";
-import { watchForStalls } from "../../stall-watch.ts";
+import { MailarkError } from "../../../core/errors.ts";
+import { type Exit, howEnded } from "../../processes.ts";
+import { printedNothing, watchedOutput } from "../../watched-output.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
 
@@ -18,55 +18,22 @@ export async function* dumpOutput(
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
 ): AsyncGenerator<Buffer> {
   const running = await connection.through(processes).start(connection.leashed(program, args), { signal });
-  const watch = watchForStalls(clock, connection.stallSeconds);
-  const stalled = watch.stalled.then((): never => {
-    const reason = stall(program, running, connection);
-    running.stdout.destroy(reason);
-    throw reason;
-  });
-  stalled.catch(() => {});
-  try {
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      watch.wait();
-      const next = await chunks.next();
-      watch.goOn();
-      if (next.done) break;
-      yield next.value;
-    }
-    watch.wait();
-    judge(program, running, await Promise.race([running.exited, stalled]), connection);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asMailarkError(error);
-  } finally {
-    watch.end();
-    running.stdin.end();
-    running.kill("SIGKILL");
-  }
-}
-
-function stall(program: string, running: RunningProcess, connection: Connection): MailarkError {
-  return new MailarkError(
-    "PROGRAM_STALLED",
-    `${program} printed nothing for ${connection.stallSeconds} s and was ended`,
-    {
+  const { stallSeconds, scrub } = connection;
+  const stalled = () =>
+    printedNothing(program, stallSeconds, {
       hint: "look for a lock that is held in the database (pg_locks), or raise stallSeconds",
-      detail: connection.scrub(running.complaint()),
-      retryable: true,
-    },
-  );
+      detail: scrub(running.complaint()),
+    });
+  const expectation = {
+    stallSeconds,
+    stalled,
+    judge: (exit: Exit) => judge(program, exit, scrub(running.complaint())),
+  };
+  yield* watchedOutput(running, expectation, { clock, signal });
 }
 
-function judge(
-  program: string,
-  running: RunningProcess,
-  exit: Awaited<RunningProcess["exited"]>,
-  connection: Connection,
-): void {
+function judge(program: string, exit: Exit, complaint: string): void {
   if (exit.code === 0) return;
-  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-  const complaint = connection.scrub(running.complaint());
   const changed = /does not exist|cache lookup failed|could not open relation/.test(complaint);
   const gone =
     /server closed the connection|terminating connection|canceling statement|shutting down|no connection/.test(
@@ -74,7 +41,7 @@ function judge(
     );
   throw new MailarkError(
     "DUMP_FAILED",
-    `${program} failed with ${how}${changed ? ": something was changed during the dump" : ""}`,
+    `${program} failed with ${howEnded(exit)}${changed ? ": something was changed during the dump" : ""}`,
     {
       detail: complaint,
       retryable: changed || gone,

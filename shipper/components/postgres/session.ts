@@ -1,6 +1,7 @@
 /** A conversation with the server through psql: one connection to one database, any number of questions. */
 import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
+import { howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
 import type { Connection } from "./connection.ts";
 import { whileAnswering } from "./pulse.ts";
@@ -79,9 +80,8 @@ export async function openSession(
     }
   });
   running.exited.then((exit) => {
-    const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
     const complaint = connection.scrub(running.complaint());
-    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${how}`, {
+    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
       detail: complaint,
       ...(/connection to server|could not connect|authentication failed|fe_sendauth/.test(complaint) && {
         hint: "check socket directory, host, user and password of the postgres component, and that the server is up",

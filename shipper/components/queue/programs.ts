@@ -1,12 +1,12 @@
 /** Programs of the place where the queue is, watched: one that hangs is ended. */
-import { asMailarkError, MailarkError } from "../../../core/errors.ts";
-import { outputOf, type RunningProcess } from "../../processes.ts";
-import { watchForStalls } from "../../stall-watch.ts";
+import { MailarkError } from "../../../core/errors.ts";
+import { type Exit, howEnded, outputOf } from "../../processes.ts";
+import { printedNothing, watchedOutput } from "../../watched-output.ts";
 import type { World } from "../component.ts";
 import type { QueueConfig } from "./config.ts";
 
-/** Why `null`: it ended well. Otherwise what to do about it. */
-export type Judge = (exit: Awaited<RunningProcess["exited"]>, complaint: string) => boolean;
+/** Whether a program's end is a good one. */
+export type Judge = (exit: Exit, complaint: string) => boolean;
 
 /**
  * What a program prints, as a stream that ends only where the program ended well.
@@ -22,40 +22,16 @@ export async function* printed(
 ): AsyncGenerator<Buffer> {
   const running = await processes.start(commandOf(config, words), { signal, env: { LC_ALL: "C" } });
   running.stdin.end(input, "latin1");
-  const watch = watchForStalls(clock, config.stallSeconds);
-  const stalled = watch.stalled.then((): never => {
-    const reason = new MailarkError(
-      "PROGRAM_STALLED",
-      `${words[0]} printed nothing for ${config.stallSeconds} s and was ended`,
-      {
-        hint: "look for a disk or a network file system that hangs, or raise stallSeconds",
-        detail: running.complaint(),
-        retryable: true,
-      },
-    );
-    running.stdout.destroy(reason);
-    throw reason;
-  });
-  stalled.catch(() => {});
-  try {
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      watch.wait();
-      const next = await chunks.next();
-      watch.goOn();
-      if (next.done) break;
-      yield next.value;
-    }
-    watch.wait();
-    const exit = await Promise.race([running.exited, stalled]);
+  const { stallSeconds } = config;
+  const stalled = () =>
+    printedNothing(words[0], stallSeconds, {
+      hint: "look for a disk or a network file system that hangs, or raise stallSeconds",
+      detail: running.complaint(),
+    });
+  const judge = (exit: Exit) => {
     if (!accepted(exit, running.complaint())) throw failed(words[0], exit, running.complaint());
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asMailarkError(error);
-  } finally {
-    watch.end();
-    running.kill("SIGKILL");
-  }
+  };
+  yield* watchedOutput(running, { stallSeconds, stalled, judge }, { clock, signal });
 }
 
 /** All that a program prints, in latin1. Throws as {@link printed} does. */
@@ -80,14 +56,13 @@ export async function versionOf(config: QueueConfig, program: string, { processe
   return /\d[\w.-]*/.exec(text.split("\n")[0] ?? "")?.[0] ?? "unknown";
 }
 
-function failed(program: string, exit: Awaited<RunningProcess["exited"]>, complaint: string): MailarkError {
-  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
+function failed(program: string, exit: Exit, complaint: string): MailarkError {
   const hint = /permission denied/i.test(complaint)
     ? "the queue is readable for root only: run mailark as root"
     : /no such file/i.test(complaint)
       ? "is the queue mounted, and is it where the configuration says?"
       : undefined;
-  return new MailarkError("PROGRAM_FAILED", `${program} failed with ${how}`, {
+  return new MailarkError("PROGRAM_FAILED", `${program} failed with ${howEnded(exit)}`, {
     detail: complaint,
     ...(hint !== undefined && { hint }),
   });

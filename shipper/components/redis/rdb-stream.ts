@@ -2,8 +2,9 @@
  * The server's RDB file as it comes to a replica (`redis-cli --rdb -`): one fork, one moment, no file of the server is read, and a
  * server elsewhere is not different. What comes after the file, the 40 bytes that end a diskless transfer, is left out.
  */
-import { asMailarkError, MailarkError } from "../../../core/errors.ts";
-import { watchForStalls } from "../../stall-watch.ts";
+import { MailarkError } from "../../../core/errors.ts";
+import { type Exit, howEnded } from "../../processes.ts";
+import { watchedOutput } from "../../watched-output.ts";
 import type { World } from "../component.ts";
 import { type Connection, explained, stalled } from "./connection.ts";
 import { Crc64 } from "./crc64.ts";
@@ -89,37 +90,14 @@ async function* transfer(
   const { client, stallSeconds, scrub } = connection;
   const running = await processes.start(connection.leashed(["--rdb", "-"]), { signal });
   running.stdin.write(connection.leading);
-  const watch = watchForStalls(clock, stallSeconds);
-  const tooLong = watch.stalled.then((): never => {
-    const reason = stalled(stallSeconds);
-    running.stdout.destroy(reason);
-    throw reason;
-  });
-  tooLong.catch(() => {});
-  try {
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      watch.wait();
-      const next = await chunks.next();
-      watch.goOn();
-      if (next.done) break;
-      yield next.value;
-    }
-    watch.wait();
-    const exit = await Promise.race([running.exited, tooLong]);
+  const judge = (exit: Exit) => {
     if (exit.code === 0) return;
-    const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-    throw new MailarkError("DUMP_FAILED", `${client.name} failed with ${how}`, {
+    const error = new MailarkError("DUMP_FAILED", `${client.name} failed with ${howEnded(exit)}`, {
       detail: running.complaint(),
       hint: "the server's log says more: a full disk, too little memory to fork, an account without +psync +sync",
       retryable: true,
     });
-  } catch (error) {
-    signal.throwIfAborted();
-    throw explained(asMailarkError(error), client.name, scrub);
-  } finally {
-    watch.end();
-    running.stdin.end();
-    running.kill("SIGKILL");
-  }
+    throw explained(error, client.name, scrub);
+  };
+  yield* watchedOutput(running, { stallSeconds, stalled: () => stalled(stallSeconds), judge }, { clock, signal });
 }

@@ -1,7 +1,7 @@
 /** What `tar --create` prints, judged by how it ends. */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
-import type { Exit, RunningProcess } from "../../processes.ts";
-import { watchForStalls } from "../../stall-watch.ts";
+import { type Exit, howEnded } from "../../processes.ts";
+import { printedNothing, watchedOutput } from "../../watched-output.ts";
 import type { World } from "../component.ts";
 
 /** What tar said of files, counted; it says more than fits into memory of a very large number, so these are at least. */
@@ -26,40 +26,13 @@ export async function* tarOutput(
   ended: (remarks: TarRemarks) => void,
 ): AsyncGenerator<Buffer> {
   const running = await processes.start(command, { signal });
-  const watch = watchForStalls(clock, stallSeconds);
-  const stalled = watch.stalled.then((): never => {
-    const reason = stall(stallSeconds, running);
-    running.stdout.destroy(reason);
-    throw reason;
-  });
-  stalled.catch(() => {});
-  try {
-    const chunks = running.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    for (;;) {
-      watch.wait();
-      const next = await chunks.next();
-      watch.goOn();
-      if (next.done) break;
-      yield next.value;
-    }
-    watch.wait();
-    ended(remarksOf(await Promise.race([running.exited, stalled]), running.complaint()));
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asMailarkError(error);
-  } finally {
-    watch.end();
-    running.stdin.end();
-    running.kill("SIGKILL");
-  }
-}
-
-function stall(seconds: number, running: RunningProcess): MailarkError {
-  return new MailarkError("PROGRAM_STALLED", `tar printed nothing for ${seconds} s and was ended`, {
-    hint: "look for a file system that does not answer, or raise stall-seconds",
-    detail: running.complaint(),
-    retryable: true,
-  });
+  const stalled = () =>
+    printedNothing("tar", stallSeconds, {
+      hint: "look for a file system that does not answer, or raise stall-seconds",
+      detail: running.complaint(),
+    });
+  const judge = (exit: Exit) => ended(remarksOf(exit, running.complaint()));
+  yield* watchedOutput(running, { stallSeconds, stalled, judge }, { clock, signal });
 }
 
 const changes =
@@ -84,8 +57,7 @@ function remarksOf(exit: Exit, complaint: string): TarRemarks {
     (index === 0 && complaint.length > 4000) || [changes, unreadables, last].some((words) => words.test(line));
   const isOfFiles = last.test(lines.at(-1) ?? "") && lines.every(isKnown);
   if (exit.code === 2 && unreadable + absent > 0 && isOfFiles) return { changed, unreadable, detail: complaint };
-  const how = exit.signal === undefined ? `exit status ${exit.code}` : `signal ${exit.signal}`;
-  throw new MailarkError("PROGRAM_FAILED", `tar failed with ${how}`, {
+  throw new MailarkError("PROGRAM_FAILED", `tar failed with ${howEnded(exit)}`, {
     detail: complaint,
     ...(/unrecognized option|invalid option|usage/i.test(complaint) && {
       hint: "GNU tar is needed where the files are: install the package tar there",
