@@ -392,7 +392,7 @@ export const databaseGuards: readonly Guard[] = [
   {
     guard: "a session with a server that hangs is given up",
     file: at("session.ts"),
-    find: 'return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));',
+    find: 'return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));',
     replace: "return answer;",
     test: { file: pulse, name: "a session with a server that answers nobody any more is given up" },
     hangs: true,
@@ -400,7 +400,7 @@ export const databaseGuards: readonly Guard[] = [
   {
     guard: "a load into a server that hangs is given up",
     file: at("load.ts"),
-    find: "await whileAnswering(connection, world, loading, () => stalled.abort());",
+    find: "await whileAnswering(pulseOf(connection, processes), world, loading, () => stalled.abort());",
     replace: "await loading;",
     test: { file: pulse, name: "a load into a server that answers nobody any more is given up" },
     hangs: true,

@@ -113,7 +113,7 @@ export const postgresGuards: readonly Guard[] = [
   {
     guard: "a server that does not answer any more is not waited for",
     file: at("session.ts"),
-    find: 'return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));',
+    find: 'return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));',
     replace: "return answer;",
     test: { file: elsewhere, name: "a server that does not answer any more is given up" },
     hangs: true,

@@ -3,10 +3,11 @@ import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { feed, outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { whileAnswering } from "../pulse.ts";
 import { narrowAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import type { DatabaseFacts } from "./facts.ts";
-import { whileAnswering } from "./pulse.ts";
+import { pulseOf } from "./pulse.ts";
 import { partsOf } from "./select.ts";
 import { type SessionWorld, withSession } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
@@ -101,7 +102,7 @@ async function load(
   const options = { env: connection.env, signal: AbortSignal.any([signal, stalled.signal]) };
   try {
     const loading = feed(connection.through(processes), command, stream, options);
-    await whileAnswering(connection, world, loading, () => stalled.abort());
+    await whileAnswering(pulseOf(connection, processes), world, loading, () => stalled.abort());
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") throw error;

@@ -3,8 +3,9 @@ import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
 import { howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { whileAnswering } from "../pulse.ts";
 import type { Connection } from "./connection.ts";
-import { whileAnswering } from "./pulse.ts";
+import { pulseOf } from "./pulse.ts";
 import { fieldsOf } from "./sql-text.ts";
 
 export type Row = readonly string[];
@@ -80,7 +81,7 @@ export async function openSession(connection: Connection, world: SessionWorld): 
         waiting = { resolve, reject };
         running.stdin.write(`${sql};\nSELECT '${mark}';\n`);
       });
-      return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));
+      return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));
     },
     async close() {
       running.stdin.end();

@@ -3,8 +3,9 @@ import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
 import { howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { whileAnswering } from "../pulse.ts";
 import type { Connection } from "./connection.ts";
-import { whileAnswering } from "./pulse.ts";
+import { pulseOf } from "./pulse.ts";
 
 /** What a column may be in an answer: everything that is not a small number is asked for as text. */
 export type Row = Readonly<Record<string, string | number | boolean | null>>;
@@ -97,7 +98,7 @@ export async function openSession(
       waiting = { resolve, reject };
       running.stdin.write(Buffer.from(`${statements};\n\\echo ${mark}\n`, encoding));
     });
-    return whileAnswering(connection, world, answer, () => running.kill("SIGKILL"));
+    return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));
   };
   const session: Session = {
     encoding,
