@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../core/errors.ts";
-import { outputOf } from "../processes.ts";
+import { outputOf, type Processes } from "../processes.ts";
 import type { World } from "./component.ts";
 
 /**
@@ -37,6 +37,17 @@ wait "$program"; status=$?
 kill "$watch" 2> /dev/null
 wait "$watch"
 exit "$status"`;
+
+/** Starts programs that take a secret as the first line of their input. */
+export function telling(processes: Processes, secret: string): Processes {
+  return {
+    async start(command, options) {
+      const running = await processes.start(command, options);
+      running.stdin.write(`${secret}\n`);
+      return running;
+    },
+  };
+}
 
 /**
  * Where a scratch server is run: at the place where the live one is, so that it is of the same kind; on this machine, where none of the programs is

@@ -354,6 +354,16 @@ export const databaseGuards: readonly Guard[] = [
     },
   },
   {
+    guard: "the file with the password of a run that goes on is left to it",
+    file: "shipper/components/secret-file.ts",
+    find: " || isHolder(files, owner)",
+    replace: "",
+    test: {
+      file: "test/shipper/components/secret-file.test.ts",
+      name: "goes with the next run when its own was killed, whoever has its number now, and not before",
+    },
+  },
+  {
     guard: "a password is on no command line",
     file: at("connection.ts"),
     find: "...(options.user === undefined ? [] : [`--user=${options.user}`]),",

@@ -2,15 +2,11 @@
  * The way to one server: every program that talks to it is called through here, so that a password is handed over in one
  * manner only, and a server in a container differs in nothing but the words before the program.
  */
-import { randomBytes } from "node:crypto";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent, writeWhole } from "../../../core/ports/files.ts";
 import { outputOf, type Processes } from "../../processes.ts";
-import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
-import { leashed, reach } from "../elsewhere.ts";
+import { leashed, reach, telling } from "../elsewhere.ts";
+import { readPassword, type SecretFile, writeSecretFile } from "../secret-file.ts";
 import type { MysqlConfig } from "./config.ts";
 import { connectionSettings, optionFileText, optionLine, refuseForeignOptions } from "./option-files.ts";
 
@@ -64,8 +60,8 @@ export type ConnectionOptions = Pick<
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
   const { files, processes, signal } = world;
   await reach(options.command, world);
-  const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
-  let secret: { readonly path: string; remove(): void } | undefined;
+  const password = readPassword(files, options.passwordFile, "the database's password file");
+  let secret: SecretFile | undefined;
   let leading: readonly string[] = options.noOptionFiles ? ["--no-defaults"] : [];
   if (options.defaultsFile !== undefined) leading = [`--defaults-extra-file=${options.defaultsFile}`];
   const where = [
@@ -110,7 +106,8 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     const local = isHere && !options.noOptionFiles;
     const settings = local ? await connectionSettings(processes, client.flavour, leading, { env, signal }) : undefined;
     const own = [...(settings ?? []), ...(password === undefined ? [] : [{ name: "password", value: password }])];
-    if (isHere && own.length + (settings ? 1 : 0) > 0) secret = writeOptionFile(files, optionFileText(own));
+    if (isHere && own.length + (settings ? 1 : 0) > 0)
+      secret = writeSecretFile(files, "options.cnf", optionFileText(own));
     if (secret !== undefined) leading = [`--defaults-${settings ? "file" : "extra-file"}=${secret.path}`];
     return {
       client,
@@ -149,84 +146,9 @@ exec "$@" 3<<END
 $secret
 END`;
 
-function telling(processes: Processes, secret: string): Processes {
-  return {
-    async start(command, options) {
-      const running = await processes.start(command, options);
-      running.stdin.write(`${secret}\n`);
-      return running;
-    },
-  };
-}
-
 /** `mariadb-dump  Ver 10.19 Distrib 10.11.19-MariaDB, …`, `mariadb from 11.4.2-MariaDB, …`, `mysqldump  Ver 8.0.36 for …` */
 export function versionOf(said: string): { flavour: Flavour; version: string } {
   const mariadb = /(\d+\.\d+\.\d+)[^\s,]*-MariaDB/.exec(said)?.[1];
   if (mariadb !== undefined) return { flavour: "mariadb", version: mariadb };
   return { flavour: "mysql", version: /(\d+\.\d+\.\d+)/.exec(said)?.[1] ?? "unknown" };
-}
-
-function readPassword(files: Files, path: string): string {
-  const text = readText(files, path);
-  if (text === undefined) {
-    throw new MailarkError("CONFIG_INVALID", "the database's password file does not exist", { detail: path });
-  }
-  const password = text.replace(/\r?\n$/, "");
-  if (password !== "" && !/[\r\n\0]/.test(password)) return password;
-  throw new MailarkError("CONFIG_INVALID", "the database's password file does not hold one line", { detail: path });
-}
-
-/**
- * A pipe would be better, but the client programs open the file by its path, and what Node gives a child as its input is a
- * socket, which can not be opened. So it is a file that only this user can read, in a directory that only this user can enter.
- */
-function writeOptionFile(files: Files, text: string): { path: string; remove(): void } {
-  sweep(files);
-  const folder = join(tmpdir(), `mailark-client-${process.pid}-${randomBytes(8).toString("hex")}`);
-  const path = join(folder, "options.cnf");
-  const remove = () => removeFolder(files, folder);
-  files.mkdirSync(folder, { mode: 0o700 });
-  try {
-    const descriptor = files.openSync(path, "wx", 0o600);
-    try {
-      writeWhole(files, descriptor, Buffer.from(text));
-    } finally {
-      files.closeSync(descriptor);
-    }
-  } catch (error) {
-    remove();
-    throw error;
-  }
-  return { path, remove };
-}
-
-/** What a killed run left behind goes with the next one. */
-function sweep(files: Files) {
-  for (const name of files.readdirSync(tmpdir())) {
-    const owner = /^mailark-client-(\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
-    try {
-      removeFolder(files, join(tmpdir(), name));
-    } catch {
-      // Another user's: theirs to remove.
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
-}
-
-function removeFolder(files: Files, folder: string) {
-  try {
-    for (const name of files.readdirSync(folder)) files.unlinkSync(join(folder, name));
-    files.rmdirSync(folder);
-  } catch (error) {
-    if (!isAbsent(error)) throw error;
-  }
 }

@@ -5,9 +5,9 @@
 import { MailarkError } from "../../../core/errors.ts";
 import { outputOf, type Processes } from "../../processes.ts";
 import type { World } from "../component.ts";
-import { leashed, reach } from "../elsewhere.ts";
+import { leashed, reach, telling } from "../elsewhere.ts";
+import { readPassword, type SecretFile, writeSecretFile } from "../secret-file.ts";
 import type { PostgresConfig } from "./config.ts";
-import { type PrivateFile, readPassword, writePassfile } from "./password-file.ts";
 import { connectionString, sessionOptions } from "./sql-text.ts";
 
 /** A client program, by the words that start it. */
@@ -72,10 +72,10 @@ const undisturbed = {
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
   const { files, processes, signal } = world;
   await reach(options.command, world);
-  const password = options.passwordFile === undefined ? undefined : readPassword(files, options.passwordFile);
+  const password = readPassword(files, options.passwordFile, "the database's password file");
   const isHere = options.command.length === 0;
-  const secret: PrivateFile | undefined =
-    password === undefined || !isHere ? undefined : writePassfile(files, password);
+  const secret: SecretFile | undefined =
+    password === undefined || !isHere ? undefined : writeSecretFile(files, "pgpass", passfileText(password));
   // No file can be put beside a program elsewhere: its first line of input is the secret.
   const told = isHere ? undefined : password;
   const hand = told === undefined ? [] : ["sh", "-c", handSecret, "sh"];
@@ -141,15 +141,8 @@ export async function openConnection(options: ConnectionOptions, world: World): 
 /** libpq takes a password file for none unless it is a plain file; the environment of a program can be read by its own user only. */
 const handSecret = 'IFS= read -r PGPASSWORD || exit; export PGPASSWORD; exec "$@"';
 
-function telling(processes: Processes, secret: string): Processes {
-  return {
-    async start(command, options) {
-      const running = await processes.start(command, options);
-      running.stdin.write(`${secret}\n`);
-      return running;
-    },
-  };
-}
+/** What libpq calls a passfile: the password for whatever is connected to. */
+const passfileText = (password: string) => `*:*:*:*:${password.replace(/[\\:]/g, "\\$&")}\n`;
 
 /** `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)` */
 export const versionOf = (said: string): string => /\(PostgreSQL\)\s+(\S+)/.exec(said)?.[1] ?? "unknown";

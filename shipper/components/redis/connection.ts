@@ -4,12 +4,11 @@
  */
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { Clock } from "../../../core/ports/clock.ts";
-import type { Files } from "../../../core/ports/files.ts";
 import { feed, outputOf } from "../../processes.ts";
 import { type StallWatch, watchForStalls } from "../../stall-watch.ts";
-import { readText } from "../../state-files.ts";
 import type { World } from "../component.ts";
 import { leashed, reach } from "../elsewhere.ts";
+import { readPassword } from "../secret-file.ts";
 import type { RedisConfig } from "./config.ts";
 
 export interface Connection {
@@ -62,8 +61,7 @@ const readSecret = 'IFS= read -r REDISCLI_AUTH && export REDISCLI_AUTH && exec "
  * @throws MailarkError `PROGRAM_MISSING` when there is no client program, `CONFIG_INVALID` when the password can not be read.
  */
 export async function openConnection(options: ConnectionOptions, world: World): Promise<Connection> {
-  const { passwordFile } = options;
-  const password = passwordFile === undefined ? undefined : readPassword(world.files, passwordFile);
+  const password = readPassword(world.files, options.passwordFile, "the password file of Redis");
   return connect(options, password, await findClient(options.wrap, world), world);
 }
 
@@ -237,14 +235,4 @@ async function findClient(
     hint: "install redis-tools, or let `command` name where they are",
     cause: reason,
   });
-}
-
-function readPassword(files: Files, path: string): string {
-  const text = readText(files, path);
-  if (text === undefined) {
-    throw new MailarkError("CONFIG_INVALID", "the password file of Redis does not exist", { detail: path });
-  }
-  const password = text.replace(/\r?\n$/, "");
-  if (password !== "" && !/[\r\n\0]/.test(password)) return password;
-  throw new MailarkError("CONFIG_INVALID", "the password file of Redis does not hold one line", { detail: path });
 }
