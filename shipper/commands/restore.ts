@@ -2,10 +2,9 @@ import { resolve } from "node:path";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { Manifest } from "../../core/manifest.ts";
-import type { Files } from "../../core/ports/files.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
-import { namesAtTarget } from "../components/target-names.ts";
+import { refuseUnlessEmpty } from "../components/target-names.ts";
 import { freeSpace } from "../free-space.ts";
 import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
@@ -110,6 +109,7 @@ async function prepare(context: CommandContext, options: RestoreOptions): Promis
     });
   }
   const component = composition.component(name, source.config?.components);
+  // Told before the store is read for long; staging looks again.
   if (place.kind === "directory") refuseUnlessEmpty(composition.files, place.path);
   const { manifest, quiet, snapshot } = await chooseSnapshot(context, source, name, moment, identities);
   reporter.begin("planning");
@@ -155,21 +155,6 @@ function selectionOf(name: ComponentName, { mailbox, database, path }: RestoreOp
   }
   throw new MailarkError("ARGUMENT_INVALID", `${wrong} does not go with ${name}`, {
     hint: "--mailbox goes with mail, --database with a database, --path with configs and certs",
-  });
-}
-
-/** Told before the store is read for long; staging looks again. */
-function refuseUnlessEmpty(files: Files, path: string): void {
-  const status = files.statSync(path, { throwIfNoEntry: false });
-  if (
-    status === undefined ||
-    (status.isDirectory() && namesAtTarget(files, Buffer.from(path).toString("latin1")).length === 0)
-  )
-    return;
-  const what = status.isDirectory() ? "holds something already" : "is not a directory";
-  throw new MailarkError("TARGET_NOT_EMPTY", `the target ${what}`, {
-    detail: path,
-    hint: "give an empty or a new directory: mailark never restores over anything",
   });
 }
 

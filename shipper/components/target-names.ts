@@ -1,5 +1,29 @@
+import { MailarkError } from "../../core/errors.ts";
 import { type Files, isAbsent } from "../../core/ports/files.ts";
 import { bytePath } from "./byte-path.ts";
+
+/**
+ * Makes sure that a restore finds an empty directory, or nothing at all.
+ *
+ * @param path as people write it.
+ * @param hintOf what to do about certain names (in latin1) there, if it knows better.
+ * @throws MailarkError `TARGET_NOT_EMPTY`.
+ */
+export function refuseUnlessEmpty(
+  files: Files,
+  path: string,
+  hintOf: (names: readonly string[]) => string | undefined = () => undefined,
+): void {
+  const status = files.statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return;
+  const names = status.isDirectory() ? namesAtTarget(files, Buffer.from(path).toString("latin1")) : undefined;
+  if (names?.length === 0) return;
+  const what = names === undefined ? "is not a directory" : "holds something already";
+  throw new MailarkError("TARGET_NOT_EMPTY", `the target ${what}`, {
+    detail: path,
+    hint: hintOf(names ?? []) ?? "give an empty or a new directory: mailark never restores over anything",
+  });
+}
 
 /**
  * What a restore would find at its target: the names there, in latin1; none where there is nothing. The `lost+found` that every new

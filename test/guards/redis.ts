@@ -157,7 +157,7 @@ export const redisGuards: readonly Guard[] = [
   {
     guard: "a directory that holds something is not written into",
     file: at("stage.ts"),
-    find: 'if (place.kind === "directory") refuseUnlessEmpty(world, place.path);',
+    find: 'if (place.kind === "directory") refuseUnlessEmpty(world.files, place.path);',
     replace: "if (refuseUnlessEmpty === undefined) return undefined as never;",
     test: { file: stage, name: "has the files that a fresh server starts with" },
   },

@@ -1,11 +1,10 @@
 import { MailarkError } from "../../../core/errors.ts";
-import type { Files } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
-import { namesAtTarget } from "../target-names.ts";
+import { refuseUnlessEmpty } from "../target-names.ts";
 import { type BadMailbox, badMailbox, nameOf } from "./bad-mailbox.ts";
 import { buildMailbox, type Owner } from "./build-mailbox.ts";
 import { type MailConfig, rootOf } from "./config.ts";
@@ -33,6 +32,8 @@ const mostKept = 100_000;
 /** Of a mail root that is made: servers pass through that of a service, and those of a drill through its own; the rest is private. */
 const rootModes = { service: 0o755, scratch: 0o711, directory: 0o700 } as const;
 
+const unfinished = "it is what a restore left that did not end: look at it, remove it, and start again";
+
 export interface StagedMail extends Staged {
   /** The mail root that it was staged below, in latin1. */
   readonly root: string;
@@ -57,7 +58,7 @@ export async function stageMail(
 ): Promise<StagedMail> {
   const { files, progress, signal, warn } = world;
   const root = place.kind === "service" ? rootOf(config) : Buffer.from(place.path, "utf8").toString("latin1");
-  refuseUnlessEmpty(files, root);
+  refuseUnlessEmpty(files, pathText(root), (names) => (names.includes(workshop) ? unfinished : undefined));
   const mailRoot = new MailRoot(files, root);
   const mailboxes: StagedMailbox[] = [];
   const failures: BadMailbox[] = [];
@@ -167,17 +168,6 @@ function ownersFor(config: MailConfig, place: Place, { warn }: World): (index: I
     }
     return undefined;
   };
-}
-
-function refuseUnlessEmpty(files: Files, root: string): void {
-  const names = namesAtTarget(files, root);
-  if (names.length === 0) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "the target holds something already", {
-    detail: Buffer.from(root, "latin1").toString("utf8"),
-    hint: names.includes(workshop)
-      ? "it is what a restore left that did not end: look at it, remove it, and start again"
-      : "give an empty or a new directory: mailark never restores over anything",
-  });
 }
 
 /** Everything that was written is on the disk when this resolves. */

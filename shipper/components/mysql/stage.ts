@@ -1,8 +1,8 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
 import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
+import { refuseUnlessEmpty } from "../target-names.ts";
 import { listAccounts } from "./accounts.ts";
 import type { MysqlConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -133,19 +133,4 @@ async function allowLargePackets(connection: Connection, world: World): Promise<
   return async () => {
     if (before !== undefined) await set(before, AbortSignal.timeout(60_000)).catch(() => {});
   };
-}
-
-function refuseUnlessEmpty(files: Files, path: string): void {
-  let names: string[];
-  try {
-    names = files.readdirSync(path);
-  } catch (error) {
-    if (isAbsent(error)) return;
-    throw error;
-  }
-  if (names.length === 0) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "the target directory is not empty", {
-    detail: path,
-    hint: "name a directory that does not exist yet, or an empty one",
-  });
 }

@@ -3,7 +3,7 @@ import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
-import { namesAtTarget } from "../target-names.ts";
+import { refuseUnlessEmpty } from "../target-names.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
@@ -43,12 +43,7 @@ export async function stagePostgres(
   selection: Selection,
   world: World,
 ): Promise<StagedPostgres> {
-  if (place.kind !== "service" && namesAtTarget(world.files, place.path).length > 0) {
-    throw new MailarkError("TARGET_NOT_EMPTY", "the target directory is not empty", {
-      detail: place.path,
-      hint: "name a directory that does not exist yet, or an empty one",
-    });
-  }
+  if (place.kind !== "service") refuseUnlessEmpty(world.files, place.path);
   const facts = await readFacts(snapshot);
   const databases = selectDatabases(facts, selection);
   const capturedFrom = snapshot.manifest.server?.version ?? "";

@@ -1,11 +1,11 @@
 /** Brings a queue back beside everything live: as files, in a private instance, or in the service while that is stopped and empty. */
 import { MailarkError } from "../../../core/errors.ts";
-import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import type { Place, Staged, World } from "../component.ts";
 import { placeWith, scratchPathAt } from "../elsewhere.ts";
 import { openShelter } from "../shelter.ts";
+import { refuseUnlessEmpty } from "../target-names.ts";
 import type { QueueConfig } from "./config.ts";
 import { vetted } from "./gate.ts";
 import { type Index, readIndex } from "./index-rows.ts";
@@ -96,19 +96,4 @@ async function whyNoInstance(config: QueueConfig, { processes, signal }: World):
     if (error instanceof MailarkError) return "there is no Postfix to read the queue with";
     throw error;
   }
-}
-
-function refuseUnlessEmpty(files: Files, path: string): void {
-  let names: string[];
-  try {
-    names = files.readdirSync(path);
-  } catch (error) {
-    if (isAbsent(error)) return;
-    throw error;
-  }
-  if (names.length === 0) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "the target directory is not empty", {
-    detail: path,
-    hint: "name a directory that does not exist yet, or an empty one",
-  });
 }

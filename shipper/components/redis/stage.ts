@@ -1,8 +1,7 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
-import { MailarkError } from "../../../core/errors.ts";
-import { isAbsent } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, World } from "../component.ts";
+import { refuseUnlessEmpty } from "../target-names.ts";
 import type { RedisConfig } from "./config.ts";
 import { connectionOf } from "./connection.ts";
 import { readFacts } from "./facts.ts";
@@ -21,7 +20,7 @@ export async function stageRedis(
   place: Place,
   world: World,
 ): Promise<StagedRedis> {
-  if (place.kind === "directory") refuseUnlessEmpty(world, place.path);
+  if (place.kind === "directory") refuseUnlessEmpty(world.files, place.path);
   const facts = await readFacts(snapshot);
   const none = async () => {};
   if (place.kind === "directory") {
@@ -35,19 +34,4 @@ export async function stageRedis(
   const connection = await connectionOf(config, world);
   const { held } = await loadService(snapshot, connection, { hold: config.hold, own: config.user }, world);
   return { place, facts, connection, held, remove: none };
-}
-
-function refuseUnlessEmpty({ files }: World, path: string): void {
-  let names: string[];
-  try {
-    names = files.readdirSync(path);
-  } catch (error) {
-    if (isAbsent(error)) return;
-    throw error;
-  }
-  if (names.length === 0) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "the target directory is not empty", {
-    detail: path,
-    hint: "name a directory that does not exist yet, or an empty one",
-  });
 }

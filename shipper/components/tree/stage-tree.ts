@@ -5,7 +5,7 @@ import { outputOf } from "../../processes.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Check, Place, Selection, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
-import { namesAtTarget } from "../target-names.ts";
+import { namesAtTarget, refuseUnlessEmpty } from "../target-names.ts";
 import { checkTree } from "./check-tree.ts";
 import { type SwitchPoint, sweepWorkshops, switchPoints } from "./place-tree.ts";
 import { type RestoredTree, restoreTree } from "./restore-tree.ts";
@@ -34,7 +34,7 @@ export async function stageTree(
   world: World,
   options: StageTreeOptions,
 ): Promise<StagedTree> {
-  if (place.kind !== "service") refuseUnlessEmpty(world, place.path);
+  if (place.kind !== "service") refuseUnlessEmpty(world.files, place.path);
   const facts = await readTreeFacts(snapshot);
   const wanted = wantedPaths(facts, selection);
   if (place.kind === "service") return stageService(snapshot, facts, wanted, world, options);
@@ -155,12 +155,4 @@ function whereIn(trees: readonly RestoredTree[]): StagedTree["where"] {
 function removeAny({ files }: World, path: string): void {
   if (files.lstatSync(bytePath(path)).isDirectory()) removeTree(files, path);
   else files.unlinkSync(bytePath(path));
-}
-
-function refuseUnlessEmpty({ files }: World, path: string): void {
-  if (namesAtTarget(files, Buffer.from(path, "utf8").toString("latin1")).length === 0) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "the target holds something already", {
-    detail: path,
-    hint: "give an empty or a new directory: mailark never restores over anything",
-  });
 }
