@@ -330,6 +330,16 @@ export const databaseGuards: readonly Guard[] = [
     },
   },
   {
+    guard: "a file for a person is what was written",
+    file: "shipper/components/staged-files.ts",
+    find: 'return hash.digest("hex") === sha256;',
+    replace: 'return hash.digest("hex") !== "";',
+    test: {
+      file: "test/shipper/components/staged-files.test.ts",
+      name: "is another with a single byte changed, or one more",
+    },
+  },
+  {
     guard: "a database that was asked for and is not there is told",
     file: at("select.ts"),
     find: "if (unknown.length > 0) {",

@@ -1,9 +1,9 @@
 /** A snapshot as SQL files for a person: names that can do no harm, and a page that says in which order they are loaded. */
-import { createHash, type Hash } from "node:crypto";
 import { join } from "node:path";
-import { type Files, writeWhole } from "../../../core/ports/files.ts";
+import type { Files } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { fileStem, isAsWritten, type StagedFile, writeStaged } from "../staged-files.ts";
 import { completionMark } from "./dump-output.ts";
 import type { DatabaseFacts, Facts } from "./facts.ts";
 import { partsOf } from "./select.ts";
@@ -13,11 +13,7 @@ import { quoteName } from "./sql-text.ts";
 const client = "mariadb --binary-mode --default-character-set=utf8mb4 --max-allowed-packet=1G";
 
 /** One file of SQL, as it was written. */
-export interface StagedFile {
-  readonly path: string;
-  readonly database?: string;
-  readonly sha256: string;
-}
+export type SqlFile = StagedFile & { readonly database?: string };
 
 /**
  * @param directory exists and is empty.
@@ -29,81 +25,46 @@ export async function writeSqlFiles(
   databases: readonly DatabaseFacts[],
   directory: string,
   { files, progress }: Pick<World, "files" | "progress">,
-): Promise<StagedFile[]> {
-  const written: StagedFile[] = [];
+): Promise<SqlFile[]> {
+  const written: SqlFile[] = [];
   const steps: { order: number; line: string }[] = [];
   for (const database of databases) {
     for (const { kind, name } of partsOf(snapshot, database)) {
       const file = fileName(database, kind);
       progress(`writing ${file}`);
-      const path = join(directory, file);
-      written.push({
-        path,
-        database: database.name,
-        sha256: await write(files, path, snapshot.readPart(snapshot.part(name))),
-      });
+      const staged = await writeStaged(files, join(directory, file), snapshot.readPart(snapshot.part(name)));
+      written.push({ ...staged, database: database.name });
       const order = ["database", "programs", "views", "accounts", "events"].indexOf(kind);
       steps.push({ order, line: `${client} --database=NAME < ${file}` });
     }
   }
   if (snapshot.manifest.parts.some(({ name }) => name === "accounts")) {
     const path = join(directory, "accounts.sql");
-    written.push({ path, sha256: await write(files, path, snapshot.readPart(snapshot.part("accounts"))) });
+    written.push(await writeStaged(files, path, snapshot.readPart(snapshot.part("accounts"))));
     steps.push({ order: 3, line: `${client} < accounts.sql` });
   }
-  await write(files, join(directory, "create-databases.sql"), [
+  await writeStaged(files, join(directory, "create-databases.sql"), [
     Buffer.from(databases.map(({ create }) => `${create};\n`).join("")),
   ]);
-  await write(files, join(directory, "facts.json"), [
+  await writeStaged(files, join(directory, "facts.json"), [
     Buffer.from(`${JSON.stringify({ ...facts, databases }, null, 2)}\n`),
   ]);
   const lines = steps.toSorted((a, b) => a.order - b.order).map(({ line }) => `    ${line}`);
-  await write(files, join(directory, "README.txt"), [Buffer.from(readme(snapshot, databases, lines))]);
+  await writeStaged(files, join(directory, "README.txt"), [Buffer.from(readme(snapshot, databases, lines))]);
   return written;
 }
 
 /** Whether a file is still what was written, and ends as a dump ends. */
-export function isWhole(files: Files, { path, sha256 }: StagedFile): boolean {
-  const hash = createHash("sha256");
+export function isWhole(files: Files, file: StagedFile): boolean {
   let end = Buffer.alloc(0);
-  const descriptor = files.openSync(path, "r");
-  try {
-    const chunk = Buffer.allocUnsafe(1024 * 1024);
-    for (let read = files.readSync(descriptor, chunk); read > 0; read = files.readSync(descriptor, chunk)) {
-      hash.update(chunk.subarray(0, read));
-      end = Buffer.concat([end, chunk.subarray(Math.max(0, read - 200), read)]).subarray(-200);
-    }
-  } finally {
-    files.closeSync(descriptor);
-  }
-  return hash.digest("hex") === sha256 && completionMark.test(end.toString("latin1"));
+  const same = isAsWritten(files, file, (chunk) => {
+    end = Buffer.concat([end, chunk.subarray(-200)]).subarray(-200);
+  });
+  return same && completionMark.test(end.toString("latin1"));
 }
 
-/** The number makes it unique; of the name only what every file system and shell takes as it is. */
 function fileName({ name, part }: DatabaseFacts, kind: string): string {
-  const safe = Buffer.from(name)
-    .toString("latin1")
-    .replace(/[^A-Za-z0-9_-]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
-  return `${part.replace("database-", "")}-${safe.slice(0, 150)}.${kind === "database" ? "tables" : kind}.sql`;
-}
-
-async function write(
-  files: Files,
-  path: string,
-  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<string> {
-  const hash: Hash = createHash("sha256");
-  const descriptor = files.openSync(path, "wx", 0o600);
-  try {
-    for await (const chunk of body) {
-      writeWhole(files, descriptor, chunk);
-      hash.update(chunk);
-    }
-    files.fsyncSync(descriptor);
-  } finally {
-    files.closeSync(descriptor);
-  }
-  return hash.digest("hex");
+  return `${fileStem(part, name)}.${kind === "database" ? "tables" : kind}.sql`;
 }
 
 function readme(snapshot: SnapshotReader, databases: readonly DatabaseFacts[], lines: readonly string[]): string {

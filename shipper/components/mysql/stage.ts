@@ -12,7 +12,7 @@ import { startScratchServer } from "./scratch-server.ts";
 import { selectDatabases } from "./select.ts";
 import { askServer, listDatabases } from "./server.ts";
 import { serverErrorOf, withSession } from "./session.ts";
-import { type StagedFile, writeSqlFiles } from "./stage-directory.ts";
+import { type SqlFile, writeSqlFiles } from "./stage-directory.ts";
 
 export interface StagedMysql extends Staged {
   readonly facts: Facts;
@@ -23,7 +23,7 @@ export interface StagedMysql extends Staged {
   /** The server that holds them; undefined for files. */
   readonly connection?: Connection;
   /** Where they are files. */
-  readonly written?: readonly StagedFile[];
+  readonly written?: readonly SqlFile[];
 }
 
 /**

@@ -13,7 +13,7 @@ import { findServer, startScratchServer } from "./scratch-server.ts";
 import { selectDatabases } from "./select.ts";
 import { isChanged, listDatabases, ownDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
-import { type StagedFile, writeFiles } from "./stage-directory.ts";
+import { type PostgresFile, writeFiles } from "./stage-directory.ts";
 
 export interface StagedPostgres extends Staged {
   readonly facts: Facts;
@@ -26,7 +26,7 @@ export interface StagedPostgres extends Staged {
   /** Roles that were there before, and stayed as they were. */
   readonly keptRoles: readonly string[];
   /** Where they are files. */
-  readonly written?: readonly StagedFile[];
+  readonly written?: readonly PostgresFile[];
 }
 
 /**

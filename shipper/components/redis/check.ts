@@ -1,11 +1,11 @@
 /** Asks a staged server for its keys, and compares them with what was counted in the file when it was captured. */
 import { asMailarkError } from "../../../core/errors.ts";
 import type { Check, World } from "../component.ts";
+import { isAsWritten } from "../staged-files.ts";
 import type { Connection } from "./connection.ts";
 import { type CountedKeys, countKeys } from "./count-keys.ts";
 import type { DatabaseFacts, Facts } from "./facts.ts";
 import { askKeyspace, askLibraries, askUsers, userName } from "./server.ts";
-import { isWhole } from "./stage-directory.ts";
 import type { StagedRedis } from "./staged.ts";
 
 type Judgement = Pick<Check, "outcome" | "detail">;
@@ -18,7 +18,7 @@ export async function checkRedis(staged: StagedRedis, world: World): Promise<Che
   const { connection, facts } = staged;
   const checks: Check[] = [];
   if (staged.written) {
-    const broken = staged.written.filter((file) => !isWhole(world, file)).map(({ path }) => path);
+    const broken = staged.written.filter((file) => !isAsWritten(world.files, file)).map(({ path }) => path);
     const verdict =
       broken.length > 0
         ? failed(`not what was written: ${broken.join(", ")}`)

@@ -1,17 +1,11 @@
 /** A snapshot as files for a person, with a page that says how a server takes them up. */
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import type { Part } from "../../../core/manifest.ts";
-import { writeWhole } from "../../../core/ports/files.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { type StagedFile, writeStaged } from "../staged-files.ts";
 import { namesOf } from "./append-only.ts";
 import type { Facts } from "./facts.ts";
-
-export interface StagedFile {
-  readonly path: string;
-  readonly sha256: string;
-}
 
 /**
  * @param directory exists and is empty.
@@ -25,19 +19,7 @@ export async function writeFiles(
 ): Promise<StagedFile[]> {
   const written: StagedFile[] = [];
   const write = async (name: string, body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>) => {
-    const path = join(directory, name);
-    const hash = createHash("sha256");
-    const descriptor = files.openSync(path, "wx", 0o600);
-    try {
-      for await (const chunk of body) {
-        writeWhole(files, descriptor, chunk);
-        hash.update(chunk);
-      }
-      files.fsyncSync(descriptor);
-    } finally {
-      files.closeSync(descriptor);
-    }
-    written.push({ path, sha256: hash.digest("hex") });
+    written.push(await writeStaged(files, join(directory, name), body));
   };
   await write("dump.rdb", snapshot.readPart(snapshot.part("rdb")));
   const accounts = snapshot.manifest.parts.find(({ name }) => name === "accounts");
@@ -63,21 +45,6 @@ export async function appendOnlyParts(snapshot: SnapshotReader): Promise<{ name:
     { name: `${stem}.manifest`, part: manifest },
     ...names.map((name, index) => ({ name, part: snapshot.part(`appendonly-${String(index + 1).padStart(4, "0")}`) })),
   ];
-}
-
-/** Whether a file is still what was written. */
-export function isWhole({ files }: Pick<World, "files">, { path, sha256 }: StagedFile): boolean {
-  const hash = createHash("sha256");
-  const descriptor = files.openSync(path, "r");
-  try {
-    const chunk = Buffer.allocUnsafe(1024 * 1024);
-    for (let read = files.readSync(descriptor, chunk); read > 0; read = files.readSync(descriptor, chunk)) {
-      hash.update(chunk.subarray(0, read));
-    }
-  } finally {
-    files.closeSync(descriptor);
-  }
-  return hash.digest("hex") === sha256;
 }
 
 function readme(snapshot: SnapshotReader, { databases, settings }: Facts): string {

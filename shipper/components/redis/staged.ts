@@ -1,9 +1,9 @@
 /** What a stage leaves for the checks. */
 import type { Staged } from "../component.ts";
+import type { StagedFile } from "../staged-files.ts";
 import type { Connection } from "./connection.ts";
 import type { Facts } from "./facts.ts";
 import type { Keyspace } from "./server.ts";
-import type { StagedFile } from "./stage-directory.ts";
 
 export interface StagedRedis extends Staged {
   readonly facts: Facts;
