@@ -26,6 +26,20 @@ export function refuseUnlessEmpty(
 }
 
 /**
+ * Makes sure that a database server holds nothing that a restore would have to go around.
+ *
+ * @param names of databases that are in the way.
+ * @throws MailarkError `TARGET_NOT_EMPTY` naming them.
+ */
+export function refuseDatabases(names: readonly string[]): void {
+  if (names.length === 0) return;
+  throw new MailarkError("TARGET_NOT_EMPTY", `the database server holds ${names.length} databases already`, {
+    detail: names.join(", "),
+    hint: "restore to a scratch place or a directory and take from there, or move what is on the server away first",
+  });
+}
+
+/**
  * What a restore would find at its target: the names there, in latin1; none where there is nothing. The `lost+found` that every new
  * volume has is not told while it is empty.
  */

@@ -230,9 +230,9 @@ export const databaseGuards: readonly Guard[] = [
 
   {
     guard: "a server that holds databases is not restored into",
-    file: at("stage.ts"),
-    find: "if (present.length > 0) {",
-    replace: "if (present.length < 0) {",
+    file: "shipper/components/target-names.ts",
+    find: "if (names.length === 0) return;",
+    replace: "if (names) return;",
     test: { file: stage, name: "is refused while the server holds any database, and nothing is touched" },
   },
   {

@@ -1,5 +1,5 @@
-import { MailarkError } from "../../../core/errors.ts";
 import type { Filling, World } from "../component.ts";
+import { refuseDatabases } from "../target-names.ts";
 import type { MysqlConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { readFacts } from "./facts.ts";
@@ -19,17 +19,13 @@ export function mysqlFilling(config: MysqlConfig): Filling {
   };
   return {
     refuseUnlessEmpty: (world) =>
-      connected(world, async (connection) => {
-        const present = await withSession(connection, world, listDatabases);
-        if (present.length > 0) throw holds(present);
-      }),
+      connected(world, async (connection) => refuseDatabases(await withSession(connection, world, listDatabases))),
     async takeBack(snapshot, world) {
       const { databases } = await readFacts(snapshot);
       const own = new Set(databases.map(({ name }) => name));
       await connected(world, async (connection) => {
         const present = await withSession(connection, world, listDatabases);
-        const others = present.filter((name) => !own.has(name));
-        if (others.length > 0) throw holds(others);
+        refuseDatabases(present.filter((name) => !own.has(name)));
         for (const name of present) {
           await withSession(connection, world, (session) => session.query(`DROP DATABASE ${quoteName(name)}`));
         }
@@ -37,9 +33,3 @@ export function mysqlFilling(config: MysqlConfig): Filling {
     },
   };
 }
-
-const holds = (names: readonly string[]) =>
-  new MailarkError("TARGET_NOT_EMPTY", `the database server holds ${names.length} databases already`, {
-    detail: names.join(", "),
-    hint: "restore to a scratch place or a directory and take from there, or move what is on the server away first",
-  });

@@ -1,8 +1,7 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
-import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
-import { refuseUnlessEmpty } from "../target-names.ts";
+import { refuseDatabases, refuseUnlessEmpty } from "../target-names.ts";
 import { listAccounts } from "./accounts.ts";
 import type { MysqlConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -82,13 +81,7 @@ async function fillService(
   world: World,
 ): Promise<void> {
   const before = await withSession(connection, world, async (session) => {
-    const present = await listDatabases(session);
-    if (present.length > 0) {
-      throw new MailarkError("TARGET_NOT_EMPTY", `the database server holds ${present.length} databases already`, {
-        detail: present.join(", "),
-        hint: "restore to a scratch place or a directory and take from there, or move what is on the server away first",
-      });
-    }
+    refuseDatabases(await listDatabases(session));
     const server = await askServer(session);
     const [user] = await session.query("SELECT CURRENT_USER()");
     return { without: user?.[0] ?? "", accounts: await listAccounts(session, server) };

@@ -95,6 +95,24 @@ export async function wantedDatabases(
   return present.filter(({ name }) => wanted.includes(name));
 }
 
+/**
+ * Databases that somebody made, and those of every server that somebody put something into.
+ *
+ * @param own of those that every server has the ones to look into. Default: all.
+ */
+export async function filledDatabases(
+  connection: Connection,
+  world: SessionWorld,
+  own: readonly string[] = ownDatabases,
+): Promise<string[]> {
+  const filled: string[] = [];
+  for (const { name } of await withSession(connection, world, listDatabases)) {
+    if (!ownDatabases.includes(name)) filled.push(name);
+    else if (own.includes(name) && (await withSession(connection, world, isChanged, name))) filled.push(name);
+  }
+  return filled;
+}
+
 /** Whether somebody put something of his own into a database that every server has. */
 export async function isChanged(session: Session): Promise<boolean> {
   // What initdb makes has numbers below 16384 (FirstNormalObjectId of the server's sources).

@@ -1,9 +1,8 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
-import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
-import { refuseUnlessEmpty } from "../target-names.ts";
+import { refuseDatabases, refuseUnlessEmpty } from "../target-names.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
@@ -11,7 +10,7 @@ import { listRoles } from "./inventory.ts";
 import { loadSnapshot, unload } from "./load.ts";
 import { findServer, startScratchServer } from "./scratch-server.ts";
 import { selectDatabases } from "./select.ts";
-import { isChanged, listDatabases, ownDatabases } from "./server.ts";
+import { filledDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
 import { type PostgresFile, writeFiles } from "./stage-directory.ts";
 
@@ -104,20 +103,9 @@ async function fillService(
   connection: Connection,
   world: World,
 ): Promise<string[]> {
-  const { present, roles } = await withSession(connection, world, async (session) => ({
-    present: await listDatabases(session),
-    roles: (await listRoles(session)).map(({ name }) => name),
-  }));
-  const occupied = present.filter(({ name }) => !ownDatabases.includes(name)).map(({ name }) => name);
-  for (const { name } of databases.filter(({ name }) => ownDatabases.includes(name))) {
-    if (await withSession(connection, world, isChanged, name)) occupied.push(name);
-  }
-  if (occupied.length > 0) {
-    throw new MailarkError("TARGET_NOT_EMPTY", `the database server holds ${occupied.length} databases already`, {
-      detail: occupied.join(", "),
-      hint: "restore to a scratch place or a directory and take from there, or move what is on the server away first",
-    });
-  }
+  const wanted = databases.map(({ name }) => name);
+  refuseDatabases(await filledDatabases(connection, world, wanted));
+  const roles = (await withSession(connection, world, listRoles)).map(({ name }) => name);
   const made: { kind: "role" | "tablespace" | "database"; name: string }[] = [];
   try {
     await loadSnapshot(snapshot, facts, databases, connection, world, {
