@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MailarkError } from "../../core/errors.ts";
 import { type Files, isAbsent, writeWhole } from "../../core/ports/files.ts";
-import { isHolder, processTag } from "../process-tag.ts";
+import { processTag } from "../process-tag.ts";
 import { readText } from "../state-files.ts";
+import { leftoversIn } from "./leftovers.ts";
 
 export interface SecretFile {
   readonly path: string;
@@ -53,15 +54,8 @@ export function readPassword(files: Files, path: string | undefined, what: strin
 }
 
 function sweep(files: Files): void {
-  for (const name of files.readdirSync(tmpdir())) {
-    const owner = /^mailark-client-(\d+-\d+)-[0-9a-f]{16}$/.exec(name)?.[1];
-    if (owner === undefined || isHolder(files, owner)) continue;
-    try {
-      removeFolder(files, join(tmpdir(), name));
-    } catch {
-      // Another user's: theirs to remove.
-    }
-  }
+  const left = leftoversIn(files, tmpdir(), /^mailark-client-(\d+-\d+)-[0-9a-f]{16}$/);
+  for (const folder of left) removeFolder(files, folder);
 }
 
 function removeFolder(files: Files, folder: string): void {

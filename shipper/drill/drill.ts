@@ -8,10 +8,11 @@ import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { isAbsent } from "../../core/ports/files.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Staged, World } from "../components/component.ts";
-import { removeTree } from "../components/remove-tree.ts";
+import { leftoversIn } from "../components/leftovers.ts";
 import { openShelter } from "../components/shelter.ts";
 import type { StagedHost } from "../components/staged-host.ts";
-import { isHolder, processTag } from "../process-tag.ts";
+import { processTag } from "../process-tag.ts";
+import { outputOf } from "../processes.ts";
 
 /** One snapshot to be proven. */
 export interface Subject {
@@ -136,17 +137,18 @@ export function verdictOf(checks: readonly Check[]): Verdict {
 /** A directory of this drill's own. What a drill left that ended with the machine is removed by the next. */
 async function openScratch(base: string, world: World) {
   const { files } = world;
-  sweep(base, world);
+  await sweep(base, world);
   const path = join(base, `mailark-drill-${processTag(files)}-${randomBytes(4).toString("hex")}`);
   const shelter = await openShelter({ path, accounts: [] }, world);
   files.chmodSync(path, 0o711);
   return shelter;
 }
 
-function sweep(base: string, { files }: World): void {
-  let names: string[];
+/** Accounts of scratch servers own what is below: only `rm`, which goes from directory to directory, can not be led out of it. */
+async function sweep(base: string, { files, processes, signal }: World): Promise<void> {
+  let left: string[];
   try {
-    names = files.readdirSync(base);
+    left = leftoversIn(files, base, /^mailark-drill-(\d+-\d+)-[0-9a-f]{8}$/);
   } catch (error) {
     if (!isAbsent(error)) throw error;
     throw new MailarkError("ARGUMENT_INVALID", "the directory to drill in does not exist", {
@@ -154,9 +156,5 @@ function sweep(base: string, { files }: World): void {
       hint: "give one with --scratch, with as much room as all components need",
     });
   }
-  for (const name of names) {
-    const tag = /^mailark-drill-(\d+-\d+)-[0-9a-f]{8}$/.exec(name)?.[1];
-    if (tag === undefined || isHolder(files, tag)) continue;
-    removeTree(files, Buffer.from(join(base, name)).toString("latin1"));
-  }
+  if (left.length > 0) await outputOf(processes, ["rm", "-rf", "--", ...left], { signal });
 }

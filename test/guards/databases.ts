@@ -365,8 +365,8 @@ export const databaseGuards: readonly Guard[] = [
   },
   {
     guard: "the file with the password of a run that goes on is left to it",
-    file: "shipper/components/secret-file.ts",
-    find: " || isHolder(files, owner)",
+    file: "shipper/components/leftovers.ts",
+    find: " && !isHolder(files, tag)",
     replace: "",
     test: {
       file: "test/shipper/components/secret-file.test.ts",

@@ -7,6 +7,7 @@ const circle = "test/shipper/commands/circle.test.ts";
 const init = "test/shipper/commands/init.test.ts";
 const surveyed = "test/shipper/survey/survey.test.ts";
 const backup = "test/shipper/commands/backup.test.ts";
+const leftovers = "test/shipper/components/leftovers.test.ts";
 
 /** Configuration and command line: bad input changes nothing, secrets are not repeated, and the exit status tells the truth. */
 export const programGuards: readonly Guard[] = [
@@ -263,5 +264,33 @@ export const programGuards: readonly Guard[] = [
     find: "return /NOAUTH|WRONGPASS|NOPERM/.test(detail)",
     replace: 'return /NOAUTH|WRONGPASS|NOPERM/.test(detail) ? "open" : detail === "?"',
     test: { file: surveyed, name: "a server that asks for a password is an example with a password file, and is told" },
+  },
+  {
+    guard: "what another user made is not swept away as a killed run's",
+    file: "shipper/components/leftovers.ts",
+    find: " && status.uid === process.getuid?.()",
+    replace: "",
+    test: { file: leftovers, name: "is not a directory of that name that another user made" },
+  },
+  {
+    guard: "what others can write to is not swept away as a killed run's",
+    file: "shipper/components/leftovers.ts",
+    find: " && (status.mode & 0o022) === 0;",
+    replace: ";",
+    test: { file: leftovers, name: "is not a directory that others can write to" },
+  },
+  {
+    guard: "where names can be exchanged by others nothing is swept away",
+    file: "shipper/components/leftovers.ts",
+    find: "if (!keepsOwners(files, parent)) return [];",
+    replace: "",
+    test: { file: leftovers, name: "is nothing where others can put another directory in its place" },
+  },
+  {
+    guard: "a tree whose top is a link is not entered",
+    file: "shipper/components/remove-tree.ts",
+    find: "files.lstatSync(bytePath(path), { throwIfNoEntry: false })?.isSymbolicLink()",
+    replace: 'path === ""',
+    test: { file: leftovers, name: "removing a tree whose top is a link removes the link" },
   },
 ];

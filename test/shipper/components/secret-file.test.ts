@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { nodeFiles } from "../../../core/ports/files.ts";
@@ -35,5 +35,13 @@ describe("a file with a secret", () => {
     leave(`mailark-client-${process.pid}-1-${end}`);
     writeSecretFile(nodeFiles, "pgpass", "secret\n").remove();
     expect(readdirSync(temporary).toSorted()).toEqual(kept);
+  });
+
+  test("is not what a link of such a name leads to", () => {
+    const other = scratchDirectory();
+    writeFileSync(join(other, "passwd"), "");
+    symlinkSync(other, join(temporary, "mailark-client-4194999-123-0123456789abcdef"));
+    writeSecretFile(nodeFiles, "pgpass", "secret\n").remove();
+    expect(existsSync(join(other, "passwd"))).toBe(true);
   });
 });
