@@ -19,7 +19,7 @@ export interface StageTreeOptions {
   readonly paths?: readonly string[] | undefined;
   /** Where the files came from; those of another place can not be put there. */
   readonly command: readonly string[];
-  /** What the component says of a staged tree, beside what holds of every one. */
+  /** What the component says of a staged tree, beside what holds of every one; it keeps no file from its place. */
   readonly judge?: (staged: StagedTree, world: World) => Promise<readonly Check[]>;
 }
 
@@ -97,7 +97,7 @@ async function stageService(
       world,
     );
     const before: StagedTree = { place, root: "", trees, facts, wanted, where: whereIn(trees), remove: async () => {} };
-    judged = [...(await checkTree(before, world)), ...((await judge?.(before, world)) ?? [])];
+    judged = await checkTree(before, world);
     const failed = judged.filter(({ outcome }) => outcome === "failed");
     if (failed.length > 0) {
       throw new MailarkError(
@@ -109,6 +109,8 @@ async function stageService(
         },
       );
     }
+    // What a service says of its own files was so on the host: they come back, and it is told.
+    judged.push(...((await judge?.(before, world)) ?? []));
     world.progress("putting the files in their place");
     kept = await switchTrees(points, snapshotId, world);
   } catch (error) {

@@ -72,6 +72,20 @@ describe("into the service", () => {
     expect(checks.find(({ name }) => name === "switched")?.detail).toContain("nothing was there");
   });
 
+  test("what its own service refuses comes back all the same, and is told", async () => {
+    writeFileSync(`${host}/etc/postfix/main.cf`, "myhostname = mx\n");
+    writeFileSync(`${host}/etc/postfix/master.cf`, "smtp inet\n");
+    await capture();
+    changeAll();
+    const { checks, failed } = await bringBack();
+    expect(failed).toBe(true);
+    expect(checks.filter(({ outcome }) => outcome === "failed").map(({ name }) => name.split(" ")[0])).toEqual([
+      "postfix",
+    ]);
+    expect(readFileSync(`${host}/etc/postfix/maps/relay`, "utf8")).toBe("captured");
+    expect(checks.find(({ name }) => name === "switched")).toBeDefined();
+  });
+
   test("a part that is named comes back alone", async () => {
     await capture();
     changeAll();
