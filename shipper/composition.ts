@@ -2,6 +2,7 @@
  * The composition root of the host program: the one place where ports meet the machine, and names meet what bears them.
  */
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BreakGlass } from "../core/break-glass.ts";
 import { MailarkError } from "../core/errors.ts";
@@ -100,6 +101,9 @@ export function stateDirectory(config: Config): string {
   const url = config.store.replace(/\/+$/, "");
   return stateDirectoryOf(config, createHash("sha256").update(url).digest("hex"));
 }
+
+/** Where a restore of everything writes down how far it is. */
+export const journalPath = (config: Config): string => join(config.state, "restore.json");
 
 function ownFile(files: Files, path: string): Buffer {
   const text = readText(files, fileURLToPath(new URL(path, import.meta.url)));

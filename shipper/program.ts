@@ -149,6 +149,8 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--database <name...>", "only these databases")
     .option("--path <path...>", "only these files and directories, by their paths on the host")
     .option("--all", "the whole host, onto a machine whose services are installed and empty")
+    .option("--accept", "with --all: take what a check found wrong, and start without what is missing")
+    .option("--unpinned", "with --all: believe whichever signing key the store introduces")
     .option("--dry-run", "say what would be restored, and how large it is")
     .action((component, options, command) => perform(restore(within(command), { ...options, component })));
 

@@ -5,10 +5,11 @@ import type { Signer } from "../../core/signed-document.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
 import type { Component, Estimate, World } from "../components/component.ts";
-import { configuredNames, stateDirectory } from "../composition.ts";
+import { configuredNames, journalPath, stateDirectory } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
+import { refuseDuringRestore } from "../restore/journal.ts";
 import { sealingKeys } from "../sealing-keys.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
@@ -46,6 +47,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   );
   const release = lock(files, join(stateDirectory(config), "lock"));
   try {
+    refuseDuringRestore(files, journalPath(config));
     return await capture(context, config, components, store, signer);
   } finally {
     release();

@@ -1,13 +1,18 @@
+import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { Identity } from "../../core/age/age.ts";
 import { listComponents, type Moment } from "../../core/catalog.ts";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { PlannedItem } from "../components/component.ts";
-import { configuredNames } from "../composition.ts";
+import { configuredNames, journalPath, stateDirectory } from "../composition.ts";
 import { type Config, readConfig } from "../config.ts";
+import { freeSpace } from "../free-space.ts";
+import { lock } from "../lock.ts";
 import { Journal } from "../restore/journal.ts";
 import {
   type HostOutcome,
+  type Item,
   type ItemOutcome,
   isConfiguration,
   restoreItem,
@@ -22,7 +27,7 @@ import { facts, table } from "../terminal/table.ts";
 import { momentOf } from "./arguments.ts";
 import { type ChosenSnapshot, chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { contentsText, storedBytes } from "./contents.ts";
+import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 
@@ -31,6 +36,10 @@ export interface RestoreAllOptions extends SourceOptions {
   readonly at?: string;
   readonly identity?: string;
   readonly dryRun?: boolean;
+  /** Takes what is questionable, or not there: the mail services start all the same. */
+  readonly accept?: boolean;
+  /** Believes whatever signing key the store introduces. */
+  readonly unpinned?: boolean;
 }
 
 /** A snapshot with what it would bring back. */
@@ -43,59 +52,133 @@ interface Choice extends ChosenSnapshot {
 interface Plan {
   readonly source: Source;
   readonly choices: readonly Choice[];
+  /** Components that no snapshot can bring back. */
+  readonly lacking: readonly ItemOutcome[];
 }
 
 /** Brings the whole host back onto a machine whose services are installed and empty. */
 export async function restoreAll(context: CommandContext, options: RestoreAllOptions): Promise<Outcome> {
-  const { composition, reporter } = context;
+  const { composition } = context;
   const startedAt = composition.clock.now();
   const plan = await prepare(context, options);
   if (options.dryRun) return reportPlan(plan);
-  const outcomes: ItemOutcome[] = [];
-  const world = worldOf(context);
-  const bringBack = async (choice: Choice, config: Config | undefined, journal: Journal | undefined) => {
-    const component = composition.component(choice.name, config?.components);
-    reporter.begin(`restoring ${choice.name}`, storedBytes(choice.manifest));
-    try {
-      const outcome = await restoreItem({ component, snapshot: choice.snapshot }, journal, world);
-      outcomes.push(outcome);
-      return outcome.state !== "failed";
-    } finally {
-      reporter.end();
+  if (!plan.source.pinned && !options.unpinned) throw unpinned();
+  const { source } = plan;
+  const outcomes: ItemOutcome[] = [...plan.lacking];
+  const release = source.config && lockOf(context, source.config);
+  let releaseLater: (() => void) | undefined;
+  try {
+    const early = source.config && journalOf(context, source.config, source);
+    if (source.config && early) {
+      await refuseUnlessEmpty(context, plan, source.config, early);
+      early.plan(plan.choices.map(({ name, manifest: { snapshotId } }) => ({ name, snapshotId })));
+      await stopMail(context, source.config);
     }
-  };
-  const before = plan.source.config;
-  const early = before && journalOf(context, before, plan.source);
-  if (before && early) await refuseUnlessEmpty(context, plan, before, early);
-  if (before?.services) await control(before.services, "stop", before.services.mail, world);
-  let whole = true;
-  for (const choice of plan.choices.filter(({ name }) => isConfiguration(name))) {
-    whole = (await bringBack(choice, before, early)) && whole;
+    for (const choice of plan.choices.filter(({ name }) => isConfiguration(name))) {
+      outcomes.push(await bringBack(context, choice, source.config, early));
+    }
+    const config = configNow(context, plan);
+    if (source.config === undefined) {
+      releaseLater = lockOf(context, config);
+      await stopMail(context, config);
+    }
+    const journal = early ?? journalOf(context, config, source);
+    journal.moveTo(journalPath(config));
+    journal.plan(plan.choices.map(({ name, manifest: { snapshotId } }) => ({ name, snapshotId })));
+    if (early === undefined) {
+      for (const { component, snapshotId, state } of outcomes) {
+        if (snapshotId && state !== "failed") {
+          journal.note(component, { snapshotId, state: state === "questionable" ? state : "done" });
+        }
+      }
+    }
+    outcomes.push(...neverCaptured(config, plan));
+    const result = await fill(context, { plan, config, journal, outcomes, accept: options.accept === true });
+    return report(plan, result, config, composition.clock.now() - startedAt);
+  } finally {
+    releaseLater?.();
+    release?.();
   }
-  const done = (mail: HostOutcome["mail"]) =>
-    report(plan, { items: outcomes, mail }, composition.clock.now() - startedAt);
-  if (!whole) return done("left down");
-
-  const config = configNow(context, plan);
-  const journal = early ?? journalOf(context, config, plan.source);
-  for (const { component, snapshotId } of outcomes) journal.note(component, { snapshotId, state: "done" });
-  if (before === undefined && config.services) await control(config.services, "stop", config.services.mail, world);
-  const items = plan.choices
-    .filter(({ name }) => !isConfiguration(name))
-    .map(({ name, snapshot }) => ({ component: composition.component(name, config.components), snapshot }));
-  const result = await restoreServices({ items, services: config.services, journal }, world, {
-    began: ({ component, snapshot }) => reporter.begin(`restoring ${component.name}`, storedBytes(snapshot.manifest)),
-    ended(outcome) {
-      reporter.end();
-      outcomes.push(outcome);
-    },
-    services: reporter.doing,
-  });
-  return done(result.mail);
 }
 
+async function bringBack(
+  context: CommandContext,
+  choice: Choice,
+  config: Config | undefined,
+  journal: Journal | undefined,
+): Promise<ItemOutcome> {
+  const { reporter } = context;
+  reporter.begin(`restoring ${choice.name}`, storedBytes(choice.manifest));
+  try {
+    return await restoreItem(itemOf(context, choice, config), journal, worldOf(context));
+  } finally {
+    reporter.end();
+  }
+}
+
+function itemOf({ composition }: CommandContext, { name, snapshot }: Choice, config: Config | undefined): Item {
+  const service = createHash("sha256")
+    .update(JSON.stringify(config?.components[name] ?? null))
+    .digest("hex");
+  return { component: composition.component(name, config?.components), snapshot, service };
+}
+
+interface Filling {
+  readonly plan: Plan;
+  readonly config: Config;
+  readonly journal: Journal;
+  /** Of configuration, and of what no snapshot can bring back. */
+  readonly outcomes: readonly ItemOutcome[];
+  readonly accept: boolean;
+}
+
+async function fill(
+  context: CommandContext,
+  { plan, config, journal, outcomes, accept }: Filling,
+): Promise<HostOutcome> {
+  const { reporter, composition } = context;
+  const mail = plan.choices.find(({ name }) => name === "mail");
+  const root = config.components.mail?.root;
+  if (mail && root && journal.step("mail")?.state === "planned") {
+    const free = freeSpace(composition.files, root);
+    if (free < mail.bytes) {
+      throw new MailarkError(
+        "FILE_FAILED",
+        `the mailboxes need ${sizeText(mail.bytes)}, and ${sizeText(free)} are free`,
+        {
+          detail: root,
+          hint: "put a larger disk there, and run the same command again",
+        },
+      );
+    }
+  }
+  const items = plan.choices
+    .filter(({ name }) => !isConfiguration(name))
+    .map((choice) => itemOf(context, choice, config));
+  const amiss = outcomes.some(({ state }) => state === "failed" || state === "questionable");
+  const result = await restoreServices({ items, services: config.services, journal, amiss, accept }, worldOf(context), {
+    began: ({ component, snapshot }) => reporter.begin(`restoring ${component.name}`, storedBytes(snapshot.manifest)),
+    ended: () => reporter.end(),
+    services: reporter.doing,
+  });
+  return { ...result, items: [...outcomes, ...result.items] };
+}
+
+/** Mail that comes in meanwhile would be refused, or lost. */
+async function stopMail(context: CommandContext, { services }: Config): Promise<void> {
+  if (services) await control(services, "stop", services.mail, worldOf(context));
+}
+
+/** A backup in the middle would store half a host; a second restore would take back what this one does. */
+const lockOf = ({ composition }: CommandContext, config: Config) =>
+  lock(composition.files, join(stateDirectory(config), "lock"));
+
+const unpinned = () =>
+  new MailarkError("SIGNER_UNTRUSTED", "nothing proves that your host wrote what would be put onto this machine", {
+    hint: "give the fingerprint on the recovery sheet with --fingerprint; without a sheet, and only if nobody else could write to the store, say --unpinned",
+  });
+
 async function prepare(context: CommandContext, options: RestoreAllOptions): Promise<Plan> {
-  const { composition, reporter } = context;
   const moment = momentOf(options.at ?? "latest");
   if (typeof moment === "object" && "snapshotId" in moment) {
     throw new MailarkError("ARGUMENT_INVALID", "a snapshot is of one component, and this restores all", {
@@ -104,37 +187,88 @@ async function prepare(context: CommandContext, options: RestoreAllOptions): Pro
   }
   const identities = await readIdentities(context, options.identity);
   const source = await openSource(context, options, { beforeConfig: true });
-  warnUnlessPinned(context, source);
-  const { config } = source;
+  if (options.dryRun || options.unpinned) warnUnlessPinned(context, source);
+  const { config, reader, hostId } = source;
   const journal = config && journalOf(context, config, source);
-  const stored = await listComponents(source.reader, source.hostId);
-  const missing = (config ? configuredNames(config) : []).filter((name) => !stored.includes(name));
-  if (missing.length > 0) reporter.warn(`the store has no snapshot of ${missing.join(", ")}: that will not come back`);
-  const choices: Choice[] = [];
-  for (const name of restoreOrder.filter((each) => stored.includes(each))) {
-    const begun = journal?.step(name);
-    const wanted: Moment = begun ? { snapshotId: begun.snapshotId } : moment;
-    if (begun) reporter.warn(`an earlier restore has ${begun.state} ${name}: it is finished with the same snapshot`);
-    const chosen = await chooseSnapshot(context, source, name, wanted, identities);
-    reporter.begin(`planning ${name}`);
-    const items = await composition.component(name, config?.components).plan(chosen.quiet, {});
-    reporter.end();
-    choices.push({ ...chosen, name, items, bytes: sum(items) });
+  if (journal?.isOld) {
+    context.reporter.warn(
+      "an earlier restore is finished, with the snapshots that it chose",
+      `it began at ${journal.startedAt}; ${journal.path}`,
+    );
   }
-  if (choices.length > 0) return { source, choices };
-  throw new MailarkError("SNAPSHOT_UNKNOWN", "the store has no snapshot of this host", {
-    hint: "`mailark list --hosts` shows which hosts it knows",
+  const stored = await listComponents(reader, hostId);
+  const choices: Choice[] = [];
+  const lacking: ItemOutcome[] = [];
+  for (const name of restoreOrder.filter((each) => stored.includes(each) || config?.components[each])) {
+    const pinned = journal?.isOld ? journal.step(name) : undefined;
+    if (pinned && options.at !== undefined && options.at !== "latest") throw otherMoment(journal!.path);
+    const wanted: Moment = pinned ? { snapshotId: pinned.snapshotId } : moment;
+    try {
+      choices.push(await choose(context, source, name, wanted, identities));
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      const error = asMailarkError(thrown);
+      if (error.code !== "SNAPSHOT_UNKNOWN" && error.exitCode !== exitCodes.verification) throw error;
+      lacking.push({ component: name, milliseconds: 0, state: "failed", checks: [], error });
+    }
+  }
+  if (choices.length > 0) return { source, choices, lacking };
+  throw (
+    lacking[0]?.error ??
+    new MailarkError("SNAPSHOT_UNKNOWN", "the store has no snapshot of this host", {
+      hint: "`mailark list --hosts` shows which hosts it knows",
+    })
+  );
+}
+
+async function choose(
+  context: CommandContext,
+  source: Source,
+  name: ComponentName,
+  moment: Moment,
+  identities: readonly Identity[],
+): Promise<Choice> {
+  const chosen = await chooseSnapshot(context, source, name, moment, identities);
+  context.reporter.begin(`planning ${name}`);
+  try {
+    const items = await context.composition.component(name, source.config?.components).plan(chosen.quiet, {});
+    return { ...chosen, name, items, bytes: sum(items) };
+  } finally {
+    context.reporter.end();
+  }
+}
+
+const otherMoment = (path: string) =>
+  new MailarkError("ARGUMENT_INVALID", "an earlier restore is not finished, and has chosen its snapshots", {
+    detail: path,
+    hint: "leave --at away to finish it; to begin anew with others, empty the services and remove that file",
   });
+
+/** What the configuration names and the store has never seen; where it came back just now, this is when it can be told. */
+function neverCaptured(config: Config, { choices, lacking }: Plan): ItemOutcome[] {
+  const known = new Set([...choices.map(({ name }) => name), ...lacking.map(({ component }) => component)]);
+  return configuredNames(config)
+    .filter((name) => !known.has(name))
+    .map((component) => ({
+      component,
+      milliseconds: 0,
+      state: "failed",
+      checks: [],
+      error: new MailarkError("SNAPSHOT_UNKNOWN", `there is no snapshot of ${component}`, {
+        hint: "it is configured and was never captured: it starts empty",
+      }),
+    }));
 }
 
 /**
  * A machine that is configured may be one that works: it is looked at before anything is stopped.
  *
- * @throws MailarkError `TARGET_NOT_EMPTY` naming the components whose services hold something that no restore of this host has begun.
+ * @throws MailarkError `TARGET_NOT_EMPTY` naming the components whose services hold something that no restore of this host has put there.
  */
 async function refuseUnlessEmpty(context: CommandContext, { choices }: Plan, config: Config, journal: Journal) {
   const occupied: string[] = [];
-  for (const { name } of choices.filter((choice) => journal.step(choice.name) === undefined)) {
+  const untouched = choices.filter(({ name }) => (journal.step(name)?.state ?? "planned") === "planned");
+  for (const { name } of untouched) {
     try {
       await context.composition.component(name, config.components).filling?.refuseUnlessEmpty(worldOf(context));
     } catch (thrown) {
@@ -165,7 +299,7 @@ function configNow({ composition, configPath }: CommandContext, { source }: Plan
 }
 
 const journalOf = ({ composition }: CommandContext, config: Config, { hostId }: Source) =>
-  new Journal(composition.files, join(config.state, "restore.json"), hostId);
+  new Journal(composition.files, composition.clock, journalPath(config), hostId);
 
 function headOf({ source, choices }: Plan): string {
   const runs = new Set(choices.map(({ manifest }) => manifest.runId));
@@ -230,36 +364,53 @@ function documentOf({ source, choices }: Plan): object {
   };
 }
 
-function report(plan: Plan, { items, mail }: HostOutcome, milliseconds: number): Outcome {
-  const failed = items.filter(({ state }) => state === "failed");
+const ends: Record<HostOutcome["mail"], string> = {
+  started: "The mail services run.",
+  "not started": "The mail services could not be started: see above. Start them yourself; everything else is done.",
+  "left down": `The mail services were left down: with a part of the host missing they could refuse or lose mail.
+Mend what failed, and run the same command again: it goes on where it was. What is QUESTIONABLE is in its place, and a check of it failed:
+look at it; to take it as it is, and to start without what is missing, add --accept.`,
+  "not ours to start": "No mail services are named below services in the configuration: start them now.",
+};
+
+const words: Record<ItemOutcome["state"], string> = {
+  restored: "restored",
+  "restored before": "restored before",
+  questionable: "QUESTIONABLE",
+  failed: "FAILED",
+};
+
+function report(plan: Plan, { items, mail, complaints }: HostOutcome, config: Config, milliseconds: number): Outcome {
+  const back = items.filter(({ state }) => state === "restored" || state === "restored before");
+  const partial = plan.choices.filter(({ manifest }) => manifest.completeness === "partial");
   const unproven = items.flatMap(({ checks }) => checks.filter(({ outcome }) => outcome === "unproven"));
   const summary = table(
     [{ title: "COMPONENT" }, { title: "RESULT" }, { title: "SNAPSHOT" }, { title: "TIME", right: true }],
-    items.map(({ component, state, snapshotId, milliseconds }) => [
+    items.map(({ component, state, snapshotId = "none", milliseconds }) => [
       component,
-      state === "failed" ? "FAILED" : state,
+      words[state],
       snapshotId,
       durationText(milliseconds),
     ]),
   );
-  const checks = items.flatMap(({ component, checks }) =>
-    checks.map(({ name, outcome, detail }) => [component, name, outcome === "failed" ? "FAILED" : outcome, detail]),
-  );
   const details = table(
     [{ title: "COMPONENT" }, { title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }],
-    checks,
+    items.flatMap(({ component, checks }) =>
+      checks.map(({ name, outcome, detail }) => [component, name, outcome === "failed" ? "FAILED" : outcome, detail]),
+    ),
   );
-  const errors = items.flatMap(({ component, error }) => (error ? [`\n${component}: ${errorText(error)}`] : []));
-  const exitCode =
-    failed.length === 0 ? exitCodes.ok : failed.length < items.length ? exitCodes.partial : exitCodes.verification;
-  const ends: Record<HostOutcome["mail"], string> = {
-    started: "The mail services run again.",
-    "left down":
-      "The mail services were left down: with a part of the host missing they would refuse or lose mail. Mend what failed, and run the same command again.",
-    "not ours to start": "No mail services are named below services in the configuration: start them now.",
-  };
+  const errors = [
+    ...items.flatMap(({ component, error }) => (error ? [`\n${component}: ${errorText(error)}`] : [])),
+    ...complaints.map((error) => `\nservices: ${errorText(error)}`),
+    ...partial.map(({ name, manifest }) => `\n${name}: its snapshot is partial: ${warningsText(manifest)}\n`),
+  ];
+  const exitCode = exitCodeOf(items, partial.length > 0 || complaints.length > 0);
   const open = unproven.length > 0 ? ` ${countOf(unproven.length, "check")} could not be made here.` : "";
-  const end = `${items.length - failed.length} of ${plan.choices.length} components are back, after ${durationText(milliseconds)}.${open} ${ends[mail]}\n`;
+  const unstopped =
+    mail === "left down" && config.services === undefined
+      ? " (They are not named below services: if they run, stop them.)"
+      : "";
+  const end = `${back.length} of ${items.length} components are back, after ${durationText(milliseconds)}.${open} ${ends[mail]}${unstopped}\n`;
   return {
     exitCode,
     text: `${headOf(plan)}\n${summary}\n${details}${errors.join("")}\n${end}`,
@@ -269,8 +420,16 @@ function report(plan: Plan, { items, mail }: HostOutcome, milliseconds: number):
       milliseconds,
       mailServices: mail,
       results: items.map(({ error, ...item }) => ({ ...item, error: error && errorDocument(error) })),
+      complaints: complaints.map((error) => errorDocument(error)),
     },
   };
+}
+
+/** 4 where something is in place that is not as it was captured; 3 where something is missing. */
+function exitCodeOf(items: readonly ItemOutcome[], amiss: boolean): number {
+  if (items.some(({ state }) => state === "questionable")) return exitCodes.verification;
+  if (items.some(({ state }) => state === "failed") || amiss) return exitCodes.partial;
+  return exitCodes.ok;
 }
 
 const sum = (items: readonly Pick<PlannedItem, "bytes">[]) => items.reduce((total, { bytes }) => total + bytes, 0);

@@ -23,6 +23,9 @@ export interface RestoreOptions extends SourceOptions {
   readonly component?: string;
   /** The whole host. */
   readonly all?: boolean;
+  /** With `all`: see {@link restoreAll}. */
+  readonly accept?: boolean;
+  readonly unpinned?: boolean;
   /** `latest`, an id, or a time. */
   readonly at?: string;
   /** A directory that is absent or empty. */

@@ -2,10 +2,10 @@
  * Brings a whole host back onto a machine where its services are installed and empty: configuration, databases, mail, queue, in the order in
  * which each finds what it needs. Nothing that is there is written over, and the mail services stay down unless all of it came back.
  */
-import { asMailarkError, type MailarkError } from "../../core/errors.ts";
+import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
-import type { Check, Component, World } from "../components/component.ts";
+import type { Check, Component, Filling, World } from "../components/component.ts";
 import type { Journal } from "./journal.ts";
 import { restore } from "./restore.ts";
 import { control, type ServicesConfig } from "./services.ts";
@@ -27,18 +27,23 @@ export const isConfiguration = (name: ComponentName) => name === "configs" || na
 export interface Item {
   readonly component: Component;
   readonly snapshot: SnapshotReader;
+  /** SHA-256 of what says where its service is. */
+  readonly service: string;
 }
 
-export type ItemOutcome = {
+/** What became of one component. */
+export interface ItemOutcome {
   readonly component: ComponentName;
-  readonly snapshotId: string;
+  readonly snapshotId?: string;
   readonly milliseconds: number;
-} & (
-  | { readonly state: "restored" | "failed"; readonly checks: readonly Check[]; readonly error?: undefined }
-  | { readonly state: "failed"; readonly checks: readonly Check[]; readonly error: MailarkError }
-  /** An earlier run of this restore did it. */
-  | { readonly state: "was restored"; readonly checks: readonly Check[]; readonly error?: undefined }
-);
+  /**
+   * `restored before`: by an earlier run of this restore. `questionable`: all of it is in place, and a check failed, now or in an earlier run.
+   * `failed`: nothing of it is there, or what is left is told by the error.
+   */
+  readonly state: "restored" | "restored before" | "questionable" | "failed";
+  readonly checks: readonly Check[];
+  readonly error?: MailarkError;
+}
 
 export interface HostObserver {
   readonly began?: (item: Item) => void;
@@ -47,44 +52,73 @@ export interface HostObserver {
 }
 
 /**
- * Brings one component back into its service, or finishes what a killed restore began.
+ * Brings one component back into its service, or finishes what an earlier run began.
  *
+ * @param journal absent while no configuration says where it is: then nothing has been begun.
  * @throws the signal's reason when it is interrupted; what failed is in the outcome.
  */
 export async function restoreItem(
-  { component, snapshot }: Item,
+  { component, snapshot, service }: Item,
   journal: Journal | undefined,
   world: World,
 ): Promise<ItemOutcome> {
   const { clock, signal } = world;
+  const { name, filling } = component;
   const { snapshotId } = snapshot.manifest;
   const startedAt = clock.now();
-  const outcome = () => ({ component: component.name, snapshotId, milliseconds: clock.now() - startedAt });
-  const step = journal?.step(component.name);
-  if (step?.state === "done") return { ...outcome(), state: "was restored", checks: [] };
-  let filling = false;
+  const outcome = () => ({ component: name, snapshotId, milliseconds: clock.now() - startedAt, checks: [] });
+  const note = (state: "planned" | "begun" | "done" | "questionable") =>
+    journal?.note(name, { snapshotId, state, service });
+  let begun = false;
   try {
-    const { filling: service } = component;
-    if (service && step?.state === "begun") {
+    const step = journal?.step(name);
+    if (step && (await stands(step.state, filling, world))) {
+      return { ...outcome(), state: step.state === "done" ? "restored before" : "questionable" };
+    }
+    if (filling && step?.state === "begun") {
+      refuseElsewhere(step.service, service);
       world.progress("taking back what an earlier restore left when it was ended");
-      await service.takeBack(snapshot, world);
+      await filling.takeBack(snapshot, world);
     }
-    await service?.refuseUnlessEmpty(world);
-    filling = true;
-    journal?.note(component.name, { snapshotId, state: "begun" });
+    await filling?.refuseUnlessEmpty(world);
+    begun = true;
+    note("begun");
     const { checks, failed } = await restore(component, snapshot, { kind: "service" }, {}, world);
-    if (failed) {
-      journal?.forget(component.name);
-      return { ...outcome(), state: "failed", checks };
-    }
-    journal?.note(component.name, { snapshotId, state: "done" });
-    return { ...outcome(), state: "restored", checks };
+    note(failed ? "questionable" : "done");
+    return { ...outcome(), state: failed ? "questionable" : "restored", checks };
   } catch (thrown) {
-    // What failed was taken back by the stage: only what was killed is left as begun, for nobody else has touched that.
-    if (filling) journal?.forget(component.name);
+    // A stage that fails takes back what it did; where it could not, or a check was interrupted, the next run does.
+    if (begun && (await isEmpty(filling, world))) note("planned");
     signal.throwIfAborted();
-    return { ...outcome(), state: "failed", checks: [], error: asMailarkError(thrown) };
+    return { ...outcome(), state: "failed", error: asMailarkError(thrown) };
   }
+}
+
+/** What was done before is still so, unless the service was lost since. */
+async function stands(state: string, filling: Filling | undefined, world: World): Promise<boolean> {
+  if (state !== "done" && state !== "questionable") return false;
+  return filling === undefined || !(await isEmpty(filling, world));
+}
+
+/** Asked also when the work was interrupted. */
+async function isEmpty(filling: Filling | undefined, world: World): Promise<boolean> {
+  try {
+    await filling?.refuseUnlessEmpty({ ...world, signal: AbortSignal.timeout(60_000) });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function refuseElsewhere(begun: string | undefined, now: string): void {
+  if (begun === undefined || begun === now) return;
+  throw new MailarkError(
+    "RESTORE_FAILED",
+    "the configuration names another service than the one that was being filled",
+    {
+      hint: "put the configuration of this component back as it was, run the same command again, and change it afterwards",
+    },
+  );
 }
 
 export interface HostRestore {
@@ -92,29 +126,45 @@ export interface HostRestore {
   readonly items: readonly Item[];
   readonly services: ServicesConfig | undefined;
   readonly journal: Journal;
+  /** Something is amiss already. */
+  readonly amiss: boolean;
+  /** The operator takes what is questionable, or missing. */
+  readonly accept: boolean;
 }
 
 /** What came back, and whether the mail services run on it. */
 export interface HostOutcome {
   readonly items: readonly ItemOutcome[];
-  readonly mail: "started" | "left down" | "not ours to start";
+  readonly mail: "started" | "not started" | "left down" | "not ours to start";
+  /** Of services that could not be restarted or started. */
+  readonly complaints: readonly MailarkError[];
 }
 
 /**
  * Fills the databases, the mailboxes and the queue, and starts the mail services when all of it is there. One that fails does not stop the
  * others.
  *
- * @throws MailarkError when services can not be stopped or started; the signal's reason when it is interrupted.
+ * @throws the signal's reason when it is interrupted.
  */
 export async function restoreServices(
-  { items, services, journal }: HostRestore,
+  { items, services, journal, amiss, accept }: HostRestore,
   world: World,
   observer: HostObserver = {},
 ): Promise<HostOutcome> {
-  if (services && services.databases.length > 0) {
-    observer.services?.(`restarting ${services.databases.join(", ")}`);
-    await control(services, "restart", services.databases, world);
-  }
+  const complaints: MailarkError[] = [];
+  const attempt = async (verb: "restart" | "start", units: readonly string[]) => {
+    observer.services?.(`${verb}ing ${units.join(", ")}`);
+    try {
+      await control(services!, verb, units, world);
+      return true;
+    } catch (thrown) {
+      world.signal.throwIfAborted();
+      complaints.push(asMailarkError(thrown));
+      return false;
+    }
+  };
+  // One by one: a server that does not start keeps its own component from coming back, and no other.
+  for (const unit of services?.databases ?? []) await attempt("restart", [unit]);
   const outcomes: ItemOutcome[] = [];
   for (const item of items) {
     world.signal.throwIfAborted();
@@ -123,10 +173,13 @@ export async function restoreServices(
     outcomes.push(outcome);
     observer.ended?.(outcome);
   }
-  if (outcomes.some(({ state }) => state === "failed")) return { items: outcomes, mail: "left down" };
-  if (!services || services.mail.length === 0) return { items: outcomes, mail: "not ours to start" };
-  observer.services?.(`starting ${services.mail.join(", ")}`);
-  await control(services, "start", services.mail, world);
+  const whole = !amiss && outcomes.every(({ state }) => state === "restored" || state === "restored before");
+  if (!whole && !accept) return { items: outcomes, mail: "left down", complaints };
+  if (!services || services.mail.length === 0) {
+    journal.close();
+    return { items: outcomes, mail: "not ours to start", complaints };
+  }
+  if (!(await attempt("start", services.mail))) return { items: outcomes, mail: "not started", complaints };
   journal.close();
-  return { items: outcomes, mail: "started" };
+  return { items: outcomes, mail: "started", complaints };
 }

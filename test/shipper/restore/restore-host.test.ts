@@ -21,7 +21,7 @@ const world: World = {
   signal: new AbortController().signal,
   progress: () => {},
 };
-const journalAt = (path: string) => new Journal(nodeFiles, path, "h-test0123");
+const journalAt = (path: string) => new Journal(nodeFiles, systemClock, path, "h-test0123");
 
 /** A service that is filled in steps: what it holds is a list of words. */
 class Shelf {
@@ -35,7 +35,7 @@ class Shelf {
     this.words = words;
   }
 
-  item(name: ComponentName = "mysql"): Item {
+  item(name: ComponentName = "mysql", service = "here"): Item {
     const place = { kind: "service" } as const;
     const component: Partial<Component> = {
       name,
@@ -52,7 +52,7 @@ class Shelf {
       },
     };
     const snapshot = { manifest: { snapshotId, component: name } };
-    return { component: component as Component, snapshot: snapshot as SnapshotReader };
+    return { component: component as Component, snapshot: snapshot as SnapshotReader, service };
   }
 }
 
@@ -75,8 +75,8 @@ describe("a component that is brought back into its service", () => {
       await stage();
     };
     expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "restored" });
-    expect(during).toEqual({ mysql: { snapshotId, state: "begun" } });
-    expect(journalAt(path).step("mysql")).toEqual({ snapshotId, state: "done" });
+    expect(during).toEqual({ mysql: { snapshotId, state: "begun", service: "here" } });
+    expect(journalAt(path).step("mysql")).toEqual({ snapshotId, state: "done", service: "here" });
   });
 
   test("is refused where something is, which is neither touched nor noted", async () => {
@@ -105,7 +105,7 @@ describe("a component that is brought back into its service", () => {
     const path = join(scratchDirectory(), "restore.json");
     const shelf = new Shelf();
     await restoreItem(shelf.item(), journalAt(path), world);
-    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "was restored" });
+    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "restored before" });
     expect(shelf.words).toEqual(["one", "two"]);
   });
 
@@ -122,15 +122,57 @@ describe("a component that is brought back into its service", () => {
     expect(shelf.words).toEqual(["by hand"]);
   });
 
-  test("that is not as it was captured stays where it is, and is told", async () => {
+  test("that was done, and lost again before everything was, is done anew", async () => {
+    const path = join(scratchDirectory(), "restore.json");
+    const shelf = new Shelf();
+    await restoreItem(shelf.item(), journalAt(path), world);
+    shelf.words.splice(0);
+    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "restored" });
+    expect(shelf.words).toEqual(["one", "two"]);
+  });
+
+  test("and was interrupted with something left is finished by the next run", async () => {
+    const path = join(scratchDirectory(), "restore.json");
+    const shelf = new Shelf();
+    const whole = shelf.stage;
+    const interrupted = new AbortController();
+    shelf.stage = async () => {
+      shelf.words.push("one");
+      interrupted.abort(new MailarkError("INTERRUPTED", "interrupted"));
+      throw interrupted.signal.reason;
+    };
+    await expect(
+      restoreItem(shelf.item(), journalAt(path), { ...world, signal: interrupted.signal }),
+    ).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(journalAt(path).step("mysql")?.state).toBe("begun");
+    shelf.stage = whole;
+    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "restored" });
+    expect(shelf.words).toEqual(["one", "two"]);
+  });
+
+  test("is not taken back from another service than the one that was being filled", async () => {
+    const path = join(scratchDirectory(), "restore.json");
+    const shelf = new Shelf();
+    shelf.stage = killed(() => shelf.words.push("one"));
+    void restoreItem(shelf.item(), journalAt(path), world);
+    await settled();
+    const other = new Shelf("one");
+    const outcome = await restoreItem(other.item("mysql", "elsewhere"), journalAt(path), world);
+    expect(outcome).toMatchObject({ state: "failed", error: { code: "RESTORE_FAILED" } });
+    expect(other.words).toEqual(["one"]);
+  });
+
+  test("that is not as it was captured stays where it is, and is told again", async () => {
     const path = join(scratchDirectory(), "restore.json");
     const shelf = new Shelf();
     shelf.outcome = "failed";
-    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "failed" });
+    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "questionable" });
+    expect(await restoreItem(shelf.item(), journalAt(path), world)).toMatchObject({ state: "questionable" });
     expect(shelf.words).toEqual(["one", "two"]);
-    expect(journalAt(path).step("mysql")).toBeUndefined();
   });
 });
+
+const sound = { amiss: false, accept: false };
 
 describe("the services around it", () => {
   /** Writes down its words. */
@@ -151,9 +193,9 @@ describe("the services around it", () => {
     const { services, said } = controlled(directory);
     const journal = journalAt(join(directory, "restore.json"));
     const items = [new Shelf().item("mysql"), new Shelf().item("mail")];
-    const { mail } = await restoreServices({ items, services, journal }, world);
+    const { mail } = await restoreServices({ items, services, journal, ...sound }, world);
     expect(mail).toBe("started");
-    expect(said()).toEqual(["restart mariadb redis", "start dovecot postfix"]);
+    expect(said()).toEqual(["restart mariadb", "restart redis", "start dovecot postfix"]);
     expect(existsSync(journal.path)).toBe(false);
   });
 
@@ -163,16 +205,67 @@ describe("the services around it", () => {
     const journal = journalAt(join(directory, "restore.json"));
     const last = new Shelf();
     const items = [new Shelf("somebody's").item("mysql"), last.item("mail")];
-    const result = await restoreServices({ items, services, journal }, world);
+    const result = await restoreServices({ items, services, journal, ...sound }, world);
     expect(result.mail).toBe("left down");
     expect(result.items.map(({ state }) => state)).toEqual(["failed", "restored"]);
     expect(last.words).toEqual(["one", "two"]);
-    expect(said()).toEqual(["restart mariadb redis"]);
+    expect(said()).toEqual(["restart mariadb", "restart redis"]);
     expect(journalAt(journal.path).step("mail")?.state).toBe("done");
+  });
+
+  test("are started over what is questionable where the operator accepts it, and then nothing is left to finish", async () => {
+    const directory = scratchDirectory();
+    const { services, said } = controlled(directory);
+    const journal = journalAt(join(directory, "restore.json"));
+    const shelf = new Shelf();
+    shelf.outcome = "failed";
+    const items = [shelf.item("mail")];
+    expect((await restoreServices({ items, services, journal, ...sound }, world)).mail).toBe("left down");
+    expect(existsSync(journal.path)).toBe(true);
+    const accepted = await restoreServices({ items, services, journal, amiss: true, accept: true }, world);
+    expect(accepted).toMatchObject({ mail: "started", items: [{ state: "questionable" }] });
+    expect(said().at(-1)).toBe("start dovecot postfix");
+    expect(existsSync(journal.path)).toBe(false);
+  });
+
+  test("that do not start are told beside everything that came back", async () => {
+    const journal = journalAt(join(scratchDirectory(), "restore.json"));
+    const control = ["sh", "-c", "echo $1 is masked >&2; exit 5", "control"];
+    const services = servicesConfig.parse({ control, databases: ["mariadb"], mail: ["postfix"] });
+    const result = await restoreServices({ items: [new Shelf().item("mail")], services, journal, ...sound }, world);
+    expect(result).toMatchObject({ mail: "not started", items: [{ state: "restored" }] });
+    expect(result.complaints.map(({ detail }) => detail)).toEqual(["restart is masked", "start is masked"]);
+  });
+
+  test("are not ours to start where none is named; then, too, nothing is left to finish", async () => {
+    const journal = journalAt(join(scratchDirectory(), "restore.json"));
+    const items = [new Shelf().item("mail")];
+    const { mail } = await restoreServices({ items, services: undefined, journal, ...sound }, world);
+    expect(mail).toBe("not ours to start");
+    expect(existsSync(journal.path)).toBe(false);
   });
 });
 
 describe("a journal", () => {
+  test("keeps the snapshots that were chosen first, wherever it moves", () => {
+    const directory = scratchDirectory();
+    const journal = journalAt(join(directory, "old", "restore.json"));
+    journal.plan([{ name: "mail", snapshotId }]);
+    journal.plan([{ name: "mail", snapshotId: snapshotId.replace("2026", "2027") }]);
+    journal.moveTo(join(directory, "new", "restore.json"));
+    expect(existsSync(join(directory, "old", "restore.json"))).toBe(false);
+    const again = journalAt(join(directory, "new", "restore.json"));
+    expect(again.step("mail")).toEqual({ snapshotId, state: "planned" });
+    expect(again.isOld).toBe(true);
+  });
+
+  test("that is older than a week is not gone on with", () => {
+    const path = join(scratchDirectory(), "restore.json");
+    const then = { now: () => Date.now() - 8 * 24 * 3600 * 1000, sleep: systemClock.sleep };
+    new Journal(nodeFiles, then, path, "h-test0123").plan([{ name: "mail", snapshotId }]);
+    expect(() => journalAt(path)).toThrow(expect.objectContaining({ code: "STATE_INVALID" }));
+  });
+
   test.each([
     ["that is rubbish", "{"],
     ["of another kind", '{"format":"other"}'],
