@@ -23,8 +23,8 @@ const sequenceFacts = z.object({
   descends: z.boolean(),
 });
 
-/** So many objects of one kind, and a digest of what they are. */
-const inventoryFacts = z.object({ kind: z.string(), count, digest: z.string() });
+/** So many objects of one kind, a digest of what they are called (and of whose they are), and one of what they are. */
+const inventoryFacts = z.object({ kind: z.string(), count, names: z.string(), digest: z.string() });
 
 const databaseFacts = z.object({
   name: z.string(),

@@ -11,14 +11,21 @@ const own = (
   WHERE d.classid = 'pg_catalog.${catalog}'::pg_catalog.regclass AND d.objid = ${alias}.oid AND d.deptype = 'e')`;
 const rights = (column: string, kind: string, owner: string) =>
   `(SELECT string_agg(a::text, ',' ORDER BY a::text COLLATE "C") FROM unnest(coalesce(${column}, acldefault('${kind}', ${owner}))) AS a)`;
+/**
+ * An expression as the server writes it, without what it writes otherwise once a dump was loaded: `s IN ('a', 'b')` of a varchar has its casts at
+ * another place then. So are casts, brackets and blanks left out.
+ */
+const normal = (expression: string) =>
+  `regexp_replace(regexp_replace(${expression}, '::${typeName}(\\.${typeName})?( ?\\([0-9, -]+\\))?( with(out)? time zone)?(\\[\\])*', '', 'g'), '[[:space:]()]', '', 'g')`;
+const typeName = '("([^"]|"")+"|character varying|bit varying|double precision|[[:alpha:]_][[:alnum:]_$]*)';
 const relation = "pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace";
 
-/** Each: the kind, what names an object, what it is, and where it stands. */
+/** Each: the kind, what names an object (and its owner), what it is, and where it stands. */
 const kinds: readonly (readonly [kind: string, name: string, definition: string, from: string])[] = [
   [
     "views",
     "c.oid::regclass",
-    "pg_get_viewdef(c.oid)",
+    normal("pg_get_viewdef(c.oid)"),
     `${relation} WHERE c.relkind IN ('v', 'm') AND ${ownRelations}`,
   ],
   [
@@ -31,28 +38,28 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
   ],
   [
     "triggers",
-    "t.tgrelid::regclass",
-    "concat_ws('|', pg_get_triggerdef(t.oid), t.tgenabled)",
+    "concat_ws('|', t.tgrelid::regclass, t.tgname)",
+    `concat_ws('|', ${normal("pg_get_triggerdef(t.oid)")}, t.tgenabled)`,
     `pg_catalog.pg_trigger t JOIN ${relation} ON c.oid = t.tgrelid WHERE NOT t.tgisinternal AND ${ownRelations}`,
   ],
   [
     "constraints",
     "concat_ws('|', k.conrelid::regclass, k.contypid::regtype, k.conname)",
-    "concat_ws('|', pg_get_constraintdef(k.oid), k.convalidated)",
+    `concat_ws('|', ${normal("pg_get_constraintdef(k.oid)")}, k.convalidated)`,
     `pg_catalog.pg_constraint k WHERE ${own("pg_constraint", "k")} AND k.contype <> 'n'
        AND k.connamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname ~ '^pg_')`,
   ],
   [
     "indexes",
     "i.indexrelid::regclass",
-    "concat_ws('|', pg_get_indexdef(i.indexrelid), i.indisvalid, i.indisreplident, i.indisclustered)",
+    `concat_ws('|', ${normal("pg_get_indexdef(i.indexrelid)")}, i.indisvalid, i.indisreplident, i.indisclustered)`,
     `pg_catalog.pg_index i JOIN ${relation} ON c.oid = i.indrelid WHERE ${ownRelations}`,
   ],
   [
     "columns",
     "concat_ws('|', a.attrelid::regclass, a.attname)",
     `concat_ws('|', format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attidentity, a.attgenerated, a.attstattarget, a.attstorage,
-       a.attcollation::regcollation, pg_get_expr(e.adbin, e.adrelid))`,
+       a.attcollation::regcollation, ${normal("pg_get_expr(e.adbin, e.adrelid)")})`,
     `pg_catalog.pg_attribute a JOIN ${relation} ON c.oid = a.attrelid
        LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'm', 'f', 'v', 'c') AND ${ownRelations}`,
@@ -60,7 +67,7 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
   [
     "types",
     "y.oid::regtype",
-    `concat_ws('|', y.typtype, y.typnotnull, format_type(y.typbasetype, y.typtypmod), y.typdefault,
+    `concat_ws('|', y.typtype, y.typnotnull, format_type(y.typbasetype, y.typtypmod), ${normal("y.typdefault")},
        (SELECT string_agg(enumlabel, '|' ORDER BY enumsortorder) FROM pg_catalog.pg_enum WHERE enumtypid = y.oid))`,
     `pg_catalog.pg_type y WHERE y.typtype IN ('d', 'e', 'r') AND ${own("pg_type", "y")}`,
   ],
@@ -68,33 +75,33 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
     "policies",
     "concat_ws('|', o.polrelid::regclass, o.polname)",
     `concat_ws('|', o.polcmd, o.polpermissive, (SELECT string_agg(CASE r WHEN 0 THEN 'public' ELSE pg_get_userbyid(r)::text END, ',' ORDER BY
-       pg_get_userbyid(r)::text COLLATE "C") FROM unnest(o.polroles) AS r), pg_get_expr(o.polqual, o.polrelid),
-       pg_get_expr(o.polwithcheck, o.polrelid))`,
+       pg_get_userbyid(r)::text COLLATE "C") FROM unnest(o.polroles) AS r), ${normal("pg_get_expr(o.polqual, o.polrelid)")},
+       ${normal("pg_get_expr(o.polwithcheck, o.polrelid)")})`,
     `pg_catalog.pg_policy o JOIN ${relation} ON c.oid = o.polrelid WHERE ${ownRelations}`,
   ],
   [
     "partitions",
     "h.inhrelid::regclass",
-    "concat_ws('|', h.inhparent::regclass, h.inhseqno, pg_get_expr(c.relpartbound, c.oid))",
+    `concat_ws('|', h.inhparent::regclass, h.inhseqno, ${normal("pg_get_expr(c.relpartbound, c.oid)")})`,
     `pg_catalog.pg_inherits h JOIN ${relation} ON c.oid = h.inhrelid WHERE c.relkind IN ('r', 'p', 'f') AND ${ownRelations}`,
   ],
   [
     "relations",
-    "c.oid::regclass",
+    "concat_ws('|', c.oid::regclass, pg_get_userbyid(c.relowner))",
     `concat_ws('|', c.relkind, c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relreplident, c.reloptions,
-       pg_get_userbyid(c.relowner), ${rights("c.relacl", "r", "c.relowner")})`,
+       ${rights("c.relacl", "r", "c.relowner")})`,
     `${relation} WHERE c.relkind IN ('r', 'p', 'm', 'f', 'v') AND ${ownRelations}`,
   ],
   [
     "schemas",
-    "n.nspname",
-    `concat_ws('|', pg_get_userbyid(n.nspowner), ${rights("n.nspacl", "n", "n.nspowner")})`,
+    "concat_ws('|', n.nspname, pg_get_userbyid(n.nspowner))",
+    rights("n.nspacl", "n", "n.nspowner"),
     "pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'",
   ],
   [
     "functionRights",
-    "p.oid::regprocedure",
-    `concat_ws('|', pg_get_userbyid(p.proowner), ${rights("p.proacl", "f", "p.proowner")})`,
+    "concat_ws('|', p.oid::regprocedure, pg_get_userbyid(p.proowner))",
+    rights("p.proacl", "f", "p.proowner"),
     `pg_catalog.pg_proc p WHERE ${own("pg_proc", "p")}`,
   ],
   [
@@ -115,13 +122,14 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
   ],
 ];
 
-/** What the database holds, kind by kind; those it has none of are absent. */
+/** What the database holds, kind by kind, in one form whether or not it came out of a dump; those it has none of are absent. */
 export async function takeInventory(session: Session): Promise<InventoryFacts[]> {
   const each = kinds.map(
     ([kind, name, definition, from]) =>
-      `SELECT '${kind}' AS kind, count(*) AS count, sum(hashtextextended(concat((${name})::text, '=', (${definition})::text), 0)::numeric)::text AS digest FROM ${from}`,
+      `SELECT '${kind}' AS kind, count(*) AS count, sum(hashtextextended((${name})::text, 0)::numeric)::text AS names,
+         sum(hashtextextended(concat((${name})::text, '=', (${definition})::text), 0)::numeric)::text AS digest FROM ${from}`,
   );
-  return session.query<{ kind: string; count: number; digest: string }>(
+  return session.query<{ kind: string; count: number; names: string; digest: string }>(
     `SELECT * FROM (${each.join(" UNION ALL ")}) AS kinds WHERE count > 0`,
   );
 }

@@ -11,6 +11,7 @@ REVOKE CONNECT ON DATABASE "Trap – 'one' ""✓"" \ %x" FROM PUBLIC;
 GRANT CONNECT ON DATABASE "Trap – 'one' ""✓"" \ %x" TO app;
 COMMENT ON DATABASE "Trap – 'one' ""✓"" \ %x" IS 'a database with a comment';
 CREATE DATABASE bytes TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C';
+CREATE DATABASE rewritten;
 CREATE DATABASE empty TABLESPACE "fast; 'disk'";
 GRANT CREATE ON TABLESPACE "fast; 'disk'" TO app;
 
@@ -95,6 +96,13 @@ CREATE EVENT TRIGGER watch ON ddl_command_start WHEN TAG IN ('DROP SCHEMA') EXEC
 SELECT lo_from_bytea(4711, decode(repeat('00ff7f80', 5000), 'hex')), lo_from_bytea(4712, '');
 SELECT lo_create(4713); SELECT lo_put(4713, 100000, 'after a hole'::bytea);
 COMMENT ON LARGE OBJECT 4711 IS 'large'; ALTER LARGE OBJECT 4711 OWNER TO app; GRANT SELECT ON LARGE OBJECT 4712 TO readers;
+
+-- section rewritten
+-- What a server writes otherwise, or leaves out, once a dump of it was loaded.
+CREATE TABLE expressions (s varchar(9) DEFAULT 'a'::varchar CHECK (s IN ('a', 'b')), seen timestamp(3) without time zone, n numeric(5, 2),
+  CHECK (n::numeric(4, 1) IN (1, 2) OR seen > '2020-01-01'));
+CREATE INDEX partly ON expressions (s) WHERE s IN ('a', 'b');
+CREATE VIEW chosen AS SELECT s::char(3) FROM expressions WHERE s NOT IN ('a', 'b') AND seen < now();
 
 -- section bytes
 SET client_encoding = 'SQL_ASCII';
