@@ -86,6 +86,25 @@ describe("into the service", () => {
     expect(checks.find(({ name }) => name === "switched")).toBeDefined();
   });
 
+  test("a file system that holds no attributes and lists gets the rest, and that is told", async () => {
+    execFileSync("setfattr", ["-n", "user.note", "-v", "captured", `${host}/etc/one.conf`]);
+    execFileSync("setfacl", ["-m", "u:105:r", `${host}/opt/api/.env`]);
+    await capture();
+    changeAll();
+    const bare: Processes = {
+      start: ([program, ...args], options) => {
+        const isDropped = (word: string) => args.includes("--extract") && /^--(xattrs|acls)/.test(word);
+        return nodeProcesses.start([program, ...args.filter((word) => !isDropped(word))], options);
+      },
+    };
+    const { checks, failed } = await bringBack({}, { processes: bare });
+    expect(failed).toBe(false);
+    const files = checks.find(({ name }) => name === "files");
+    expect(files).toMatchObject({ outcome: "unproven", detail: expect.stringContaining("one.conf") });
+    expect(files?.detail).toContain("opt/api/.env");
+    expect(readFileSync(`${host}/etc/one.conf`, "utf8")).toBe("captured");
+  });
+
   test("a part that is named comes back alone", async () => {
     await capture();
     changeAll();
