@@ -125,7 +125,7 @@ export const databaseGuards: readonly Guard[] = [
   },
   {
     guard: "what fails ends all that runs beside it",
-    file: at("capture.ts"),
+    file: "shipper/components/together.ts",
     find: "first ??= { error };\n      failed.abort(error);",
     replace: "first ??= { error };",
     test: { file: broken, name: "fails for the programs ends the one for the tables, however long that would take" },
@@ -341,7 +341,7 @@ export const databaseGuards: readonly Guard[] = [
   },
   {
     guard: "a database that was asked for and is not there is told",
-    file: at("select.ts"),
+    file: "shipper/components/select-databases.ts",
     find: "if (unknown.length > 0) {",
     replace: "if (unknown.length < 0) {",
     test: { file: stage, name: "is refused for a database that the snapshot does not hold, naming those that it does" },

@@ -92,8 +92,8 @@ export const postgresGuards: readonly Guard[] = [
   {
     guard: "a service that holds databases is not restored into",
     file: at("server.ts"),
-    find: "if (!ownDatabases.includes(name)) filled.push(name);\n    else if",
-    replace: "if",
+    find: "if (!ownDatabases.includes(name)) filled.push(name);\n    else if (own",
+    replace: "if (ownDatabases.includes(name) && own",
     test: { file: stage, name: "gets databases and roles, and people log in with the password that they had" },
   },
   {

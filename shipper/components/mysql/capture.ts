@@ -8,6 +8,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { Manifest } from "../../../core/manifest.ts";
 import type { CaptureContext, Captured } from "../component.ts";
+import { together } from "../together.ts";
 import type { MysqlConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { blockCommits, openView } from "./consistent-view.ts";
@@ -156,24 +157,6 @@ async function readHead(stream: AsyncGenerator<Buffer>): Promise<AsyncGenerator<
       await stream.return(undefined);
     }
   })();
-}
-
-/** Waits for all; the first that fails ends the others, and is what is thrown once all are at rest. */
-async function together<T extends readonly unknown[]>(
-  failed: AbortController,
-  work: { readonly [K in keyof T]: Promise<T[K]> },
-): Promise<T> {
-  let first: { readonly error: unknown } | undefined;
-  const watched = work.map((each) =>
-    (each as Promise<unknown>).catch((error) => {
-      first ??= { error };
-      failed.abort(error);
-      return undefined;
-    }),
-  );
-  const results = await Promise.all(watched);
-  if (first) throw first.error;
-  return results as unknown as T;
 }
 
 /** Reads every table in the view, and closes it. */

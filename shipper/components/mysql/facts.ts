@@ -1,7 +1,7 @@
 /** What is remembered of the databases, to judge a restore against (docs/format.md §8.2). */
 import { z } from "zod";
-import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { readFactsAs } from "../small-part.ts";
 import type { Session } from "./session.ts";
 import { quoteName, quoteText, quoteTexts } from "./sql-text.ts";
 
@@ -46,15 +46,7 @@ export type Facts = z.infer<typeof facts>;
  *
  * @throws MailarkError `OBJECT_CORRUPT` when they are none.
  */
-export async function readFacts(snapshot: SnapshotReader): Promise<Facts> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(snapshot.part("facts"))) chunks.push(chunk);
-  try {
-    return facts.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
-  } catch (cause) {
-    throw new MailarkError("OBJECT_CORRUPT", `the facts of ${snapshot.manifest.snapshotId} can not be read`, { cause });
-  }
-}
+export const readFacts = (snapshot: SnapshotReader): Promise<Facts> => readFactsAs(snapshot, facts);
 
 /** The parts of a database beside its tables, in the order in which they are loaded. */
 export type Kind = "database" | "programs" | "views" | "events";

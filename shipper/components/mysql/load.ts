@@ -4,6 +4,7 @@ import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { feed, outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { whileAnswering } from "../pulse.ts";
+import { readSmall } from "../small-part.ts";
 import { narrowAccounts } from "./accounts.ts";
 import type { Connection } from "./connection.ts";
 import type { DatabaseFacts } from "./facts.ts";
@@ -78,10 +79,9 @@ async function loadAccounts(
 ): Promise<void> {
   if (!snapshot.manifest.parts.some(({ name }) => name === "accounts")) return;
   world.progress("loading accounts");
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(snapshot.part("accounts"))) chunks.push(chunk);
+  const accounts = await readSmall(snapshot, "accounts");
   const names = databases.map(({ name }) => name);
-  const sql = narrowAccounts(Buffer.concat(chunks).toString("utf8"), names, without);
+  const sql = narrowAccounts(accounts.toString("utf8"), names, without);
   await load("accounts", streamOf(Buffer.from(sql)), connection, world);
 }
 

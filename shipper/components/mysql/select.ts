@@ -1,24 +1,8 @@
-/** Which databases of a snapshot are brought back. */
-import { MailarkError } from "../../../core/errors.ts";
+/** What of a snapshot is brought back. */
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { PlannedItem, Selection } from "../component.ts";
-import { type DatabaseFacts, type Facts, type Kind, partOf, readFacts } from "./facts.ts";
-
-/**
- * @throws MailarkError `ARGUMENT_INVALID` for a name that the snapshot does not have, listing those that it has.
- */
-export function selectDatabases({ databases }: Facts, selection: Selection): DatabaseFacts[] {
-  const wanted = selection.databases;
-  if (wanted === undefined) return databases;
-  const unknown = wanted.filter((wish) => !databases.some(({ name }) => name === wish));
-  if (unknown.length > 0) {
-    throw new MailarkError("ARGUMENT_INVALID", "the snapshot does not hold such a database", {
-      detail: `asked for: ${unknown.join(", ")}; it holds: ${databases.map(({ name }) => name).join(", ")}`,
-      hint: "choose among the databases that the snapshot holds",
-    });
-  }
-  return databases.filter(({ name }) => wanted.includes(name));
-}
+import { selectDatabases } from "../select-databases.ts";
+import { type DatabaseFacts, type Kind, partOf, readFacts } from "./facts.ts";
 
 /** The parts of a database that the snapshot has, in the order in which they are loaded. */
 export function partsOf(
@@ -36,7 +20,7 @@ export function partsOf(
 /** What a stage would bring back: databases with the bytes of their SQL, and the accounts. */
 export async function planMysql(snapshot: SnapshotReader, selection: Selection): Promise<PlannedItem[]> {
   const facts = await readFacts(snapshot);
-  const items = selectDatabases(facts, selection).map((database) => {
+  const items = selectDatabases(facts.databases, selection).map((database) => {
     const rows = database.tables.reduce((sum, table) => sum + table.rows, 0);
     return {
       what: `${database.name}: ${rows} rows in ${database.tables.length} tables`,

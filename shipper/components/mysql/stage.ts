@@ -1,6 +1,7 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
+import { selectDatabases } from "../select-databases.ts";
 import { refuseDatabases, refuseUnlessEmpty } from "../target-names.ts";
 import { listAccounts } from "./accounts.ts";
 import type { MysqlConfig } from "./config.ts";
@@ -8,7 +9,6 @@ import { type Connection, openConnection } from "./connection.ts";
 import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
 import { loadSnapshot, unload } from "./load.ts";
 import { startScratchServer } from "./scratch-server.ts";
-import { selectDatabases } from "./select.ts";
 import { askServer, listDatabases } from "./server.ts";
 import { serverErrorOf, withSession } from "./session.ts";
 import { type SqlFile, writeSqlFiles } from "./stage-directory.ts";
@@ -40,7 +40,7 @@ export async function stageMysql(
 ): Promise<StagedMysql> {
   if (place.kind !== "service") refuseUnlessEmpty(world.files, place.path);
   const facts = await readFacts(snapshot);
-  const databases = selectDatabases(facts, selection);
+  const databases = selectDatabases(facts.databases, selection);
   const { server } = snapshot.manifest;
   const staged = { place, facts, databases, capturedFrom: server?.version ?? "" };
   if (place.kind === "directory") {

@@ -7,6 +7,7 @@
 import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { Manifest } from "../../../core/manifest.ts";
 import type { CaptureContext, Captured } from "../component.ts";
+import { together } from "../together.ts";
 import { ArchiveWalker, wholeArchive } from "./archive.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -14,6 +15,7 @@ import { dumpOutput } from "./dump-output.ts";
 import type { DatabaseFacts, Facts, TableFacts } from "./facts.ts";
 import { captureGlobals, rolesOf } from "./globals.ts";
 import { listExtensions, listRoles, takeInventory } from "./inventory.ts";
+import { countOmissions, type Omissions } from "./omissions.ts";
 import { askServer, listDatabases, textOf, wantedDatabases } from "./server.ts";
 import { sqlStateOf, withSession } from "./session.ts";
 import { listSequences, measureLargeObjects, measureTable, storing } from "./tables.ts";
@@ -63,6 +65,7 @@ async function captureFrom(
 
     const described: DatabaseFacts[] = [];
     const seen: View[] = [];
+    const omitted: Omissions[] = [];
     let dumpBytes = 0;
     for (const [index, database] of databases.entries()) {
       context.progress(`dumping ${database.name}`);
@@ -72,6 +75,7 @@ async function captureFrom(
         const [bytes, content] = await captureView(part, view, connection, context, failed, measured);
         dumpBytes += bytes;
         described.push({ ...identityOf(view, part), ...content });
+        omitted.push(await countOmissions(view.session));
         seen.push(view);
       } finally {
         await view.session.close();
@@ -83,19 +87,24 @@ async function captureFrom(
     const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
     const kindsOf = (kind: string) => sum(({ inventory }) => inventory.find((each) => each.kind === kind)?.count ?? 0);
     const relations = seen.flatMap(({ tables }) => tables);
+    const omissions = (of: keyof Omissions) => omitted.reduce((total, each) => total + each[of], 0);
+    const unreadable = omissions("subscriptions") + omissions("userMappings");
     const warnings = [
       ...warn("DATABASE_CLOSED", closed),
       ...warn("FOREIGN_TABLES", relations.filter(({ kind }) => kind === "f").length),
+      ...warn("INDEXES_INVALID", omissions("invalidIndexes")),
       ...warn("PASSWORDS_UNREADABLE", globals.passwords ? 0 : 1),
+      ...warn("SUBSCRIPTIONS_UNREADABLE", omissions("subscriptions")),
       ...warn(
         "TABLES_NOT_MEASURED",
         measured ? sum(({ tables }) => tables.filter(({ rows }) => rows === undefined).length) : 0,
       ),
+      ...warn("USER_MAPPINGS_UNREADABLE", omissions("userMappings")),
       ...warn("REFRESHED_ON_RESTORE", relations.filter(({ kind, populated }) => kind === "m" && populated).length),
     ];
     return {
       cutAt: Math.min(...seen.map(({ cutAt }) => cutAt)),
-      completeness: closed > 0 || !globals.passwords ? "partial" : "complete",
+      completeness: closed > 0 || unreadable > 0 || !globals.passwords ? "partial" : "complete",
       tools: { pg_dump: dump.version },
       server: { flavour: "postgresql", version: server.version },
       ...(first.lsn !== undefined && {
@@ -233,24 +242,6 @@ function refuseUnlessAllRoles(globals: string, roles: Facts["roles"]): void {
     hint: "roles were changed during the dump: run the backup again",
     retryable: true,
   });
-}
-
-/** Waits for all; the first that fails ends the others, and is what is thrown once all are at rest. */
-async function together<T extends readonly unknown[]>(
-  failed: AbortController,
-  work: { readonly [K in keyof T]: Promise<T[K]> },
-): Promise<T> {
-  let first: { readonly error: unknown } | undefined;
-  const watched = work.map((each) =>
-    (each as Promise<unknown>).catch((error) => {
-      first ??= { error };
-      failed.abort(error);
-      return undefined;
-    }),
-  );
-  const results = await Promise.all(watched);
-  if (first) throw first.error;
-  return results as unknown as T;
 }
 
 /** A table that is gone, a lock that is held, or a server that goes down: another attempt may do. */

@@ -1,7 +1,7 @@
 /** What is remembered of the databases, to judge a restore against (docs/format.md §8.3). */
 import { z } from "zod";
-import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { readFactsAs } from "../small-part.ts";
 
 const count = z.int().nonnegative();
 
@@ -69,18 +69,4 @@ export type Facts = z.infer<typeof facts>;
  *
  * @throws MailarkError `OBJECT_CORRUPT` when they are none.
  */
-export async function readFacts(snapshot: SnapshotReader): Promise<Facts> {
-  const text = await readWhole(snapshot, "facts");
-  try {
-    return facts.parse(JSON.parse(text.toString("utf8")));
-  } catch (cause) {
-    throw new MailarkError("OBJECT_CORRUPT", `the facts of ${snapshot.manifest.snapshotId} can not be read`, { cause });
-  }
-}
-
-/** A small part as a whole. */
-export async function readWhole(snapshot: SnapshotReader, part: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(snapshot.part(part))) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}
+export const readFacts = (snapshot: SnapshotReader): Promise<Facts> => readFactsAs(snapshot, facts);

@@ -3,8 +3,9 @@ import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { feed } from "../../processes.ts";
 import type { World } from "../component.ts";
+import { readSmall } from "../small-part.ts";
 import type { Connection } from "./connection.ts";
-import { type DatabaseFacts, type Facts, readWhole } from "./facts.ts";
+import type { DatabaseFacts, Facts } from "./facts.ts";
 import { type GlobalStatement, globalStatements, withLocation } from "./globals.ts";
 import { ownDatabases } from "./server.ts";
 import { type SessionWorld, sqlStateOf, withSession } from "./session.ts";
@@ -35,7 +36,7 @@ export async function loadSnapshot(
   options: LoadOptions,
 ): Promise<void> {
   world.progress("loading roles");
-  await loadGlobals((await readWhole(snapshot, "globals")).toString("utf8"), facts, connection, world, options);
+  await loadGlobals((await readSmall(snapshot, "globals")).toString("utf8"), facts, connection, world, options);
   for (const database of databases) {
     world.progress(`loading ${database.name}`);
     await loadArchive(snapshot, database, connection, world, options);

@@ -2,6 +2,7 @@
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
+import { selectDatabases } from "../select-databases.ts";
 import { refuseDatabases, refuseUnlessEmpty } from "../target-names.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
@@ -9,7 +10,6 @@ import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
 import { listRoles } from "./inventory.ts";
 import { loadSnapshot, unload } from "./load.ts";
 import { findServer, startScratchServer } from "./scratch-server.ts";
-import { selectDatabases } from "./select.ts";
 import { filledDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
 import { type PostgresFile, writeFiles } from "./stage-directory.ts";
@@ -44,7 +44,7 @@ export async function stagePostgres(
 ): Promise<StagedPostgres> {
   if (place.kind !== "service") refuseUnlessEmpty(world.files, place.path);
   const facts = await readFacts(snapshot);
-  const databases = selectDatabases(facts, selection);
+  const databases = selectDatabases(facts.databases, selection);
   const capturedFrom = snapshot.manifest.server?.version ?? "";
   const staged = { place, facts, databases, capturedFrom, keptRoles: [] };
   if (place.kind === "service") {

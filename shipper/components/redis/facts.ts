@@ -1,8 +1,8 @@
 /** What is remembered of the keys, to judge a restore against (docs/format.md §8.4). It is counted in the file itself, as it streams. */
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import { readFactsAs } from "../small-part.ts";
 import type { RdbKey, RdbVisitor } from "./rdb.ts";
 
 const count = z.int().nonnegative();
@@ -35,15 +35,7 @@ export type DatabaseFacts = z.infer<typeof databaseFacts>;
 export type Facts = z.infer<typeof facts>;
 
 /** @throws MailarkError `OBJECT_CORRUPT` when they are none. */
-export async function readFacts(snapshot: SnapshotReader): Promise<Facts> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(snapshot.part("facts"))) chunks.push(chunk);
-  try {
-    return facts.parse(JSON.parse(Buffer.concat(chunks).toString("utf8")));
-  } catch (cause) {
-    throw new MailarkError("OBJECT_CORRUPT", `the facts of ${snapshot.manifest.snapshotId} can not be read`, { cause });
-  }
-}
+export const readFacts = (snapshot: SnapshotReader): Promise<Facts> => readFactsAs(snapshot, facts);
 
 /** Sums are taken modulo 2^48, which both a double and Lua hold exactly. */
 export const digestModulus = 2 ** 48;

@@ -5,6 +5,7 @@
 import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { readSmall } from "../small-part.ts";
 import type { Connection } from "./connection.ts";
 import { Crc64 } from "./crc64.ts";
 import { heldPrefix, holder } from "./hold.ts";
@@ -56,11 +57,8 @@ export async function* userCommands(lines: readonly string[]): AsyncGenerator<Co
 
 /** Lines of the part `accounts`; none where it is missing. */
 export async function usersOf(snapshot: SnapshotReader): Promise<string[]> {
-  const part = snapshot.manifest.parts.find(({ name }) => name === "accounts");
-  if (part === undefined) return [];
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(part)) chunks.push(chunk);
-  return Buffer.concat(chunks).toString("utf8").split("\n").filter(Boolean);
+  if (!snapshot.manifest.parts.some(({ name }) => name === "accounts")) return [];
+  return (await readSmall(snapshot, "accounts")).toString("utf8").split("\n").filter(Boolean);
 }
 
 /** Users that a restore leaves as they are. */

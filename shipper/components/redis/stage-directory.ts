@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Part } from "../../../core/manifest.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { World } from "../component.ts";
+import { readSmall } from "../small-part.ts";
 import { type StagedFile, writeStaged } from "../staged-files.ts";
 import { namesOf } from "./append-only.ts";
 import type { Facts } from "./facts.ts";
@@ -37,9 +38,7 @@ export async function appendOnlyParts(snapshot: SnapshotReader): Promise<{ name:
   const { parts } = snapshot.manifest;
   const manifest = parts.find(({ name }) => name === "appendonly");
   if (manifest === undefined) return [];
-  const chunks: Buffer[] = [];
-  for await (const chunk of snapshot.readPart(manifest)) chunks.push(chunk);
-  const names = namesOf(Buffer.concat(chunks).toString("utf8"));
+  const names = namesOf((await readSmall(snapshot, manifest.name)).toString("utf8"));
   const stem = /^(.+?)\.\d+\.(base|incr)\./.exec(names[0] ?? "")?.[1] ?? "appendonly.aof";
   return [
     { name: `${stem}.manifest`, part: manifest },
