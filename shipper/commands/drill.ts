@@ -1,6 +1,6 @@
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { listComponents } from "../../core/catalog.ts";
-import { exitCodes, MailarkError } from "../../core/errors.ts";
+import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
 import type { Check } from "../components/component.ts";
 import { configuredNames } from "../composition.ts";
@@ -12,6 +12,7 @@ import {
   type Verdict,
   verdictOf,
 } from "../drill/drill.ts";
+import { probePassword } from "../drill/whole-host/probe.ts";
 import { checkWholeHost, type Probe } from "../drill/whole-host/whole-host.ts";
 import { freeSpace } from "../free-space.ts";
 import { writeDurably } from "../state-files.ts";
@@ -44,7 +45,14 @@ interface Plan {
   readonly source: Source;
   readonly chosen: readonly ChosenSnapshot[];
   readonly subjects: readonly Subject[];
+  /** Components that there is nothing to prove of: that is a failure of the backup, not of the drill. */
+  readonly lacking: readonly Lacking[];
   readonly startedAt: number;
+}
+
+interface Lacking {
+  readonly component: ComponentName;
+  readonly check: Check;
 }
 
 /** Brings everything back into a scratch place, proves it, measures it, and leaves nothing. */
@@ -52,6 +60,8 @@ export async function drill(context: CommandContext, options: DrillOptions): Pro
   const { composition, reporter } = context;
   const startedAt = composition.clock.now();
   const probe = probeOf(context, options);
+  probePassword(probe, composition.files);
+  refuseUnlessWritable(context, options);
   const scratch = resolve(context.cwd, options.scratch ?? "/var/tmp");
   const plan = { ...(await prepare(context, options)), startedAt };
   await refuseUnlessRoom(context, plan, scratch);
@@ -71,11 +81,32 @@ export async function drill(context: CommandContext, options: DrillOptions): Pro
     reporter.end();
   }
   const outcome = report(plan, result, composition.clock.now());
-  if (options.report !== undefined) {
-    const path = resolve(context.cwd, options.report);
-    writeDurably(composition.files, path, `${JSON.stringify(outcome.document, null, 2)}\n`);
+  return options.report === undefined ? outcome : writeReport(context, options.report, outcome);
+}
+
+/** Found out before hours of work, not after. */
+function refuseUnlessWritable({ composition, cwd }: CommandContext, { report }: DrillOptions): void {
+  if (report === undefined) return;
+  const path = resolve(cwd, report);
+  const folder = composition.files.statSync(dirname(path), { throwIfNoEntry: false });
+  const there = composition.files.statSync(path, { throwIfNoEntry: false });
+  if (folder?.isDirectory() && (there === undefined || there.isFile())) return;
+  throw new MailarkError("ARGUMENT_INVALID", "the report can not be written there", {
+    detail: path,
+    hint: "name a file in a directory that exists",
+  });
+}
+
+/** A drill that is done is told, also where its report could not be kept. */
+function writeReport({ composition, cwd, reporter }: CommandContext, report: string, outcome: Outcome): Outcome {
+  try {
+    writeDurably(composition.files, resolve(cwd, report), `${JSON.stringify(outcome.document, null, 2)}\n`);
+    return outcome;
+  } catch (thrown) {
+    const { message, detail } = asMailarkError(thrown);
+    reporter.warn(`the report could not be written: ${message}`, detail);
+    return { ...outcome, exitCode: outcome.exitCode === exitCodes.ok ? exitCodes.failed : outcome.exitCode };
   }
-  return outcome;
 }
 
 function probeOf(context: CommandContext, { probe, probePasswordFile }: DrillOptions): Probe | undefined {
@@ -97,12 +128,24 @@ async function prepare(context: CommandContext, options: DrillOptions): Promise<
   warnUnlessPinned(context, source);
   const names = await namesOf(source, options.components);
   const chosen: ChosenSnapshot[] = [];
-  for (const name of names) chosen.push(await chooseSnapshot(context, source, name, moment, identities));
+  const lacking: Lacking[] = [];
+  for (const name of names) {
+    try {
+      chosen.push(await chooseSnapshot(context, source, name, moment, identities));
+    } catch (thrown) {
+      context.signal.throwIfAborted();
+      const error = asMailarkError(thrown);
+      if (error.code !== "SNAPSHOT_UNKNOWN" && error.exitCode !== exitCodes.verification) throw error;
+      const detail = [error.message, error.hint].filter(Boolean).join("; ");
+      lacking.push({ component: name, check: { name: "there is a snapshot", outcome: "failed", detail } });
+      if (names.length === lacking.length) throw error;
+    }
+  }
   const subjects = chosen.map(({ manifest, snapshot }) => ({
     component: composition.component(manifest.component, source.config?.components),
     snapshot,
   }));
-  return { source, chosen, subjects };
+  return { source, chosen, subjects, lacking };
 }
 
 /** A component that is configured and was never captured must be missed, not passed over. */
@@ -147,8 +190,16 @@ const exitCodeOf: Record<Verdict, number> = {
   unproven: exitCodes.partial,
 };
 
-function report({ source, chosen, startedAt }: Plan, { components, host }: DrillResult, finishedAt: number): Outcome {
-  const everything = [...components.flatMap(({ checks }) => checks), ...host.checks];
+function report(
+  { source, chosen, lacking, startedAt }: Plan,
+  { components, host }: DrillResult,
+  finishedAt: number,
+): Outcome {
+  const everything = [
+    ...lacking.map(({ check }) => check),
+    ...components.flatMap(({ checks }) => checks),
+    ...host.checks,
+  ];
   const verdict = verdictOf(everything);
   const exitCode = exitCodeOf[verdict];
   const age = (cutAt: string) => startedAt - Date.parse(cutAt);
@@ -177,12 +228,14 @@ function report({ source, chosen, startedAt }: Plan, { components, host }: Drill
           `${checks.length}`,
         ];
       }),
+      ...lacking.map(({ component }) => [component, shown("failed"), "none", "", "", "", "1"]),
       ["whole host", shown(host.verdict), "", "", "", durationText(host.milliseconds), `${host.checks.length}`],
     ],
   );
   const details = table(
     [{ title: "COMPONENT" }, { title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }],
     [
+      ...lacking.map(({ component, check }) => [component, ...cells(check)]),
       ...components.flatMap(({ subject, checks }) => checks.map((check) => [subject.component.name, ...cells(check)])),
       ...host.checks.map((check) => ["whole host", ...cells(check)]),
     ],
@@ -216,6 +269,7 @@ function report({ source, chosen, startedAt }: Plan, { components, host }: Drill
       exitCode,
       /** Age of the oldest of the snapshots. */
       recoveryPointMilliseconds: oldest,
+      lacking: lacking.map(({ component, check }) => ({ component, verdict: "failed", checks: [check] })),
       components: components.map(({ subject: { snapshot }, verdict, phases, checks }) => {
         const { component, snapshotId, runId, cutAt } = snapshot.manifest;
         return { component, snapshotId, runId, cutAt, ageMilliseconds: age(cutAt), verdict, phases, checks };
