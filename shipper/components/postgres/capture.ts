@@ -15,6 +15,7 @@ import { dumpOutput } from "./dump-output.ts";
 import type { DatabaseFacts, Facts, TableFacts } from "./facts.ts";
 import { captureGlobals, rolesOf } from "./globals.ts";
 import { listExtensions, listRoles, takeInventory } from "./inventory.ts";
+import { countOmissions, type Omissions } from "./omissions.ts";
 import { askServer, listDatabases, textOf, wantedDatabases } from "./server.ts";
 import { sqlStateOf, withSession } from "./session.ts";
 import { listSequences, measureLargeObjects, measureTable, storing } from "./tables.ts";
@@ -64,6 +65,7 @@ async function captureFrom(
 
     const described: DatabaseFacts[] = [];
     const seen: View[] = [];
+    const omitted: Omissions[] = [];
     let dumpBytes = 0;
     for (const [index, database] of databases.entries()) {
       context.progress(`dumping ${database.name}`);
@@ -73,6 +75,7 @@ async function captureFrom(
         const [bytes, content] = await captureView(part, view, connection, context, failed, measured);
         dumpBytes += bytes;
         described.push({ ...identityOf(view, part), ...content });
+        omitted.push(await countOmissions(view.session));
         seen.push(view);
       } finally {
         await view.session.close();
@@ -84,19 +87,24 @@ async function captureFrom(
     const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
     const kindsOf = (kind: string) => sum(({ inventory }) => inventory.find((each) => each.kind === kind)?.count ?? 0);
     const relations = seen.flatMap(({ tables }) => tables);
+    const omissions = (of: keyof Omissions) => omitted.reduce((total, each) => total + each[of], 0);
+    const unreadable = omissions("subscriptions") + omissions("userMappings");
     const warnings = [
       ...warn("DATABASE_CLOSED", closed),
       ...warn("FOREIGN_TABLES", relations.filter(({ kind }) => kind === "f").length),
+      ...warn("INDEXES_INVALID", omissions("invalidIndexes")),
       ...warn("PASSWORDS_UNREADABLE", globals.passwords ? 0 : 1),
+      ...warn("SUBSCRIPTIONS_UNREADABLE", omissions("subscriptions")),
       ...warn(
         "TABLES_NOT_MEASURED",
         measured ? sum(({ tables }) => tables.filter(({ rows }) => rows === undefined).length) : 0,
       ),
+      ...warn("USER_MAPPINGS_UNREADABLE", omissions("userMappings")),
       ...warn("REFRESHED_ON_RESTORE", relations.filter(({ kind, populated }) => kind === "m" && populated).length),
     ];
     return {
       cutAt: Math.min(...seen.map(({ cutAt }) => cutAt)),
-      completeness: closed > 0 || !globals.passwords ? "partial" : "complete",
+      completeness: closed > 0 || unreadable > 0 || !globals.passwords ? "partial" : "complete",
       tools: { pg_dump: dump.version },
       server: { flavour: "postgresql", version: server.version },
       ...(first.lsn !== undefined && {

@@ -53,7 +53,8 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
     "indexes",
     "i.indexrelid::regclass",
     `concat_ws('|', ${normal("pg_get_indexdef(i.indexrelid)")}, i.indisvalid, i.indisreplident, i.indisclustered)`,
-    `pg_catalog.pg_index i JOIN ${relation} ON c.oid = i.indrelid WHERE ${ownRelations}`,
+    // No dump has one that is not valid, but of partitioned tables.
+    `pg_catalog.pg_index i JOIN ${relation} ON c.oid = i.indrelid WHERE ${ownRelations} AND (i.indisvalid OR c.relkind = 'p')`,
   ],
   [
     "columns",

@@ -1,7 +1,7 @@
 /** Tables, sequences and large objects of a database, and what tells their content. */
 import type { SequenceFacts } from "./facts.ts";
 import type { Session } from "./session.ts";
-import { quoteName } from "./sql-text.ts";
+import { quoteName, quoteText } from "./sql-text.ts";
 
 export interface Table {
   readonly schema: string;
@@ -32,15 +32,28 @@ export async function listTables(session: Session): Promise<Table[]> {
 /** The tables whose rows a dump holds. */
 export const storing = (tables: readonly Table[]): Table[] => tables.filter(({ kind }) => kind === "r");
 
-/** Rows of a table and a digest of them, whatever their order, as the session sees it. */
+/**
+ * Rows of a table and a digest of them, whatever their order, as the session sees it. Columns of a table that inherits are in the order of their
+ * names: a dump puts those that its parent was given later before its own.
+ */
 export async function measureTable(
   session: Session,
   { schema, name }: Pick<Table, "schema" | "name">,
 ): Promise<{ rows: number; digest: string }> {
+  const relation = `${quoteName(schema)}.${quoteName(name)}`;
+  const columns = await session.query<{ name: string }>(
+    `SELECT a.attname::text AS name FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+     WHERE c.oid = ${quoteText(relation)}::regclass AND a.attnum > 0 AND NOT a.attisdropped AND NOT c.relispartition
+       AND EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = c.oid) ORDER BY a.attname COLLATE "C"`,
+  );
   // A column may have any name; `.*` is the row all the same.
+  const content =
+    columns.length === 0
+      ? "mailark_row.*"
+      : `ROW(${columns.map((column) => `mailark_row.${quoteName(column.name)}`).join(", ")})`;
   const [row] = await session.query<{ rows: number; digest: string }>(
-    `SELECT count(*) AS rows, coalesce(sum(hashtextextended((mailark_row.*)::text, 0)::numeric), 0)::text AS digest
-     FROM ONLY ${quoteName(schema)}.${quoteName(name)} AS mailark_row`,
+    `SELECT count(*) AS rows, coalesce(sum(hashtextextended((${content})::text, 0)::numeric), 0)::text AS digest
+     FROM ONLY ${relation} AS mailark_row`,
   );
   return { rows: row?.rows ?? 0, digest: row?.digest ?? "0" };
 }

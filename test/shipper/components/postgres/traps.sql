@@ -102,6 +102,9 @@ COMMENT ON LARGE OBJECT 4711 IS 'large'; ALTER LARGE OBJECT 4711 OWNER TO app; G
 CREATE TABLE expressions (s varchar(9) DEFAULT 'a'::varchar CHECK (s IN ('a', 'b')), seen timestamp(3) without time zone, n numeric(5, 2),
   CHECK (n::numeric(4, 1) IN (1, 2) OR seen > '2020-01-01'));
 CREATE INDEX partly ON expressions (s) WHERE s IN ('a', 'b');
+CREATE UNIQUE INDEX failed ON expressions (n); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'failed'::regclass;
+CREATE TABLE parent (a integer); CREATE TABLE child (b text) INHERITS (parent); ALTER TABLE parent ADD c date;
+INSERT INTO child VALUES (1, 'b', '2026-01-01');
 CREATE VIEW chosen AS SELECT s::char(3) FROM expressions WHERE s NOT IN ('a', 'b') AND seen < now();
 
 -- section bytes
