@@ -93,16 +93,29 @@ export async function openShelter({ path, command = [], accounts }: ShelterOptio
         gone = true;
       });
       line.stdout.resume();
-      const patience = clock.now() + 60_000;
-      while (!(await ready().catch(() => false))) {
-        signal.throwIfAborted();
-        if (gone || clock.now() > patience) {
-          const said = await run(["tail", "-c", "2000", log]).catch(() => Buffer.alloc(0));
-          await end();
-          const exit = await line.exited;
-          throw exit.code === 127 ? missing(words[0]) : notUp(name, said.toString("utf8"));
+      const started = new AbortController();
+      let late = false;
+      const minute = clock.sleep(60_000, AbortSignal.any([signal, started.signal])).then(
+        () => {
+          late = true;
+        },
+        () => {},
+      );
+      // An answer may never come.
+      const isReady = () => Promise.race([ready().catch(() => false), minute, line.exited.then(() => false)]);
+      try {
+        while (!(await isReady())) {
+          signal.throwIfAborted();
+          if (gone || late) {
+            const said = await run(["tail", "-c", "2000", log]).catch(() => Buffer.alloc(0));
+            await end();
+            const exit = await line.exited;
+            throw exit.code === 127 ? missing(words[0]) : notUp(name, said.toString("utf8"));
+          }
+          await clock.sleep(25, signal);
         }
-        await clock.sleep(25, signal);
+      } finally {
+        started.abort();
       }
       return { end };
     },
@@ -139,19 +152,29 @@ done`;
 
 const runInside = 'cd -- "$1" && shift && exec "$@"';
 
-/** Arguments: the directory, the log, the signal that ends the server, its words. It ends with the server, and the server with its input. */
+/**
+ * Arguments: the directory, the log, the signal that ends the server, its words. It ends with the server, and the server with its input,
+ * which may end before the server has a group of its own: then only its number is there to be killed.
+ */
 const keepServer = `
 cd -- "$1" || exit
 log=$2; name=$3; shift 3
 exec 3<&0
 setsid "$@" < /dev/null > "$log" 2>&1 3<&- &
 server=$!
+over() {
+  tries=0
+  until kill -KILL "-$server"; do
+    kill -KILL "$server" && [ "$tries" -lt 100 ] || return
+    tries=$((tries + 1)); sleep 0.1
+  done
+}
 finish() {
-  if [ "$name" = KILL ]; then kill -KILL "-$server"; return; fi
-  kill "-$name" "$server" || return
+  if [ "$name" = KILL ]; then over; return; fi
+  kill "-$name" "$server"
   tries=0
   while kill -0 "$server" && [ "$tries" -lt 50 ]; do tries=$((tries + 1)); sleep 0.1; done
-  kill -KILL "-$server"
+  over
 }
 { cat <&3; finish; } > /dev/null 2>&1 &
 exec 3<&-

@@ -7,6 +7,7 @@ const circle = "test/shipper/commands/circle.test.ts";
 const init = "test/shipper/commands/init.test.ts";
 const surveyed = "test/shipper/survey/survey.test.ts";
 const backup = "test/shipper/commands/backup.test.ts";
+const shelter = "test/shipper/components/shelter.test.ts";
 const leftovers = "test/shipper/components/leftovers.test.ts";
 
 /** Configuration and command line: bad input changes nothing, secrets are not repeated, and the exit status tells the truth. */
@@ -292,5 +293,13 @@ export const programGuards: readonly Guard[] = [
     find: "files.lstatSync(bytePath(path), { throwIfNoEntry: false })?.isSymbolicLink()",
     replace: 'path === ""',
     test: { file: leftovers, name: "removing a tree whose top is a link removes the link" },
+  },
+  {
+    guard: "a scratch server is ended also before it has a session of its own",
+    file: "shipper/components/shelter.ts",
+    find: 'kill -KILL "$server" && [',
+    replace: 'kill -0 "$server" && [',
+    test: { file: shelter, name: "ends a server by %s before it has a session of its own" },
+    hangs: true,
   },
 ];

@@ -3,12 +3,13 @@ import { once } from "node:events";
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../../core/ports/clock.ts";
 import { nodeFiles } from "../../../core/ports/files.ts";
+import { processesIn } from "../../../sandbox/host/place.ts";
 import type { World } from "../../../shipper/components/component.ts";
 import { openShelter } from "../../../shipper/components/shelter.ts";
-import { nodeProcesses } from "../../../shipper/processes.ts";
+import { nodeProcesses, type Processes } from "../../../shipper/processes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
 
 /** A directory that every account may pass through, as the parent of a shelter must be. */
@@ -51,6 +52,7 @@ describe("a shelter", () => {
   const left: ChildProcess[] = [];
   afterEach(() => {
     for (const child of left.splice(0)) child.kill("SIGKILL");
+    vi.unstubAllEnvs();
   });
 
   test("is a private directory of the account that runs what is in it", async () => {
@@ -122,6 +124,38 @@ describe("a shelter", () => {
     await shelter.remove();
   });
 
+  test.each(["KILL", "TERM"] as const)("ends a server by %s before it has a session of its own", async (endSignal) => {
+    // What this process's death does at any moment: the input ends, here before the server was started.
+    const cut: Processes = {
+      async start(words, options) {
+        const running = await nodeProcesses.start(words, options);
+        if (words.includes("1000")) running.stdin.end();
+        return running;
+      },
+    };
+    const programs = scratch();
+    writeFileSync(join(programs, "setsid"), 'sleep 0.2; exec /usr/bin/setsid "$@"', { mode: 0o755 });
+    const path = join(scratch(), "s");
+    const shelter = await openShelter({ path, accounts: ["nobody"] }, { ...world, processes: cut });
+    const plan = { words: ["sleep", "1000"], endSignal, ready: async () => false } as const;
+    const begin = (name: string) => expect(shelter.serve({ ...plan, name })).rejects.toThrow();
+    await Promise.all(Array.from({ length: 12 }, (_, number) => begin(`in-time-${number}`)));
+    vi.stubEnv("PATH", `${programs}:${process.env.PATH}`);
+    await Promise.all(Array.from({ length: 3 }, (_, number) => begin(`late-${number}`)));
+    await shelter.remove();
+    expect(await eventually(() => processesIn(path).length === 0)).toBe(true);
+  });
+
+  test("waits a minute for a server, also for an answer that never comes", async () => {
+    const path = join(scratch(), "s");
+    const clock = { ...systemClock, sleep: async (time: number) => sleep(time >= 60_000 ? 100 : time) };
+    const shelter = await openShelter({ path, accounts: ["nobody"] }, { ...world, clock });
+    const plan = { name: "silent", words: ["sleep", "1000"], ready: () => new Promise<boolean>(() => {}) } as const;
+    await expect(shelter.serve(plan)).rejects.toMatchObject({ message: expect.stringContaining("did not come up") });
+    await shelter.remove();
+    expect(processesIn(path)).toEqual([]);
+  });
+
   test.each(["the process", "its whole group"])("leaves nothing when %s is killed", async (what) => {
     const parent = scratch();
     const path = join(parent, "s");
@@ -146,7 +180,7 @@ import { existsSync } from "node:fs";
 import { systemClock } from "./core/ports/clock.ts";
 import { nodeFiles } from "./core/ports/files.ts";
 import { openShelter } from "./shipper/components/shelter.ts";
-import { nodeProcesses } from "./shipper/processes.ts";
+import { nodeProcesses, type Processes } from "./shipper/processes.ts";
 const signal = new AbortController().signal;
 const world = { files: nodeFiles, processes: nodeProcesses, clock: systemClock, signal, progress() {} };
 const shelter = await openShelter({ path: ${JSON.stringify(path)}, accounts: ["nobody"] }, world);
