@@ -106,6 +106,51 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
     `pg_catalog.pg_proc p WHERE ${own("pg_proc", "p")}`,
   ],
   [
+    "defaultRights",
+    "concat_ws('|', pg_get_userbyid(v.defaclrole), v.defaclnamespace::regnamespace, v.defaclobjtype)",
+    rights("v.defaclacl", "r", "v.defaclrole"),
+    "pg_catalog.pg_default_acl v",
+  ],
+  [
+    "rules",
+    "concat_ws('|', w.ev_class::regclass, w.rulename)",
+    `concat_ws('|', ${normal("pg_get_ruledef(w.oid)")}, w.ev_enabled)`,
+    `pg_catalog.pg_rewrite w JOIN ${relation} ON c.oid = w.ev_class WHERE w.rulename <> '_RETURN' AND ${ownRelations}`,
+  ],
+  [
+    "statistics",
+    "concat_ws('|', x.stxnamespace::regnamespace, x.stxname, pg_get_userbyid(x.stxowner))",
+    normal("pg_get_statisticsobjdef(x.oid)"),
+    `pg_catalog.pg_statistic_ext x WHERE ${own("pg_statistic_ext", "x")}`,
+  ],
+  [
+    "eventTriggers",
+    "concat_ws('|', g.evtname, pg_get_userbyid(g.evtowner))",
+    "concat_ws('|', g.evtevent, g.evtenabled, g.evttags, g.evtfoid::regproc)",
+    `pg_catalog.pg_event_trigger g WHERE ${own("pg_event_trigger", "g")}`,
+  ],
+  [
+    "publications",
+    "concat_ws('|', u.pubname, pg_get_userbyid(u.pubowner))",
+    `concat_ws('|', u.puballtables, u.pubinsert, u.pubupdate, u.pubdelete, u.pubtruncate, u.pubviaroot, (SELECT
+       string_agg(t.prrelid::regclass::text, ',' ORDER BY t.prrelid::regclass::text COLLATE "C") FROM pg_catalog.pg_publication_rel t WHERE t.prpubid = u.oid))`,
+    "pg_catalog.pg_publication u",
+  ],
+  [
+    "subscriptions",
+    "concat_ws('|', s.subname, pg_get_userbyid(s.subowner))",
+    "s.subpublications",
+    // Nobody else's dump has them.
+    "pg_catalog.pg_subscription s JOIN pg_catalog.pg_database b ON b.oid = s.subdbid WHERE b.datname = current_database() AND current_setting('is_superuser') = 'on'",
+  ],
+  [
+    "servers",
+    "concat_ws('|', f.srvname, pg_get_userbyid(f.srvowner))",
+    "concat_ws('|', f.srvtype, f.srvversion, f.srvoptions, (SELECT fdwname FROM pg_catalog.pg_foreign_data_wrapper WHERE oid = f.srvfdw))",
+    `pg_catalog.pg_foreign_server f WHERE ${own("pg_foreign_server", "f")}`,
+  ],
+  ["userMappings", "concat_ws('|', m.srvname, m.usename)", "''", "pg_catalog.pg_user_mappings m"],
+  [
     "comments",
     "concat_ws('|', b.classoid::regclass, b.objsubid)",
     "b.description",

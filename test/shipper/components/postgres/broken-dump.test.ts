@@ -196,17 +196,30 @@ describe("a server", () => {
       hint: expect.stringContaining("BYPASSRLS"),
     });
 
-    // Without row security in the way there is a snapshot, but for the passwords, and it says so.
+    // Without row security in the way there is a snapshot, but for what only a superuser sees, and it says so.
     await host.postgres.sql("ALTER ROLE modest BYPASSRLS");
-    const { outcomes } = await vault.backup([component(modest)]);
     await host.postgres.sql(
-      "ALTER TABLE labels DISABLE ROW LEVEL SECURITY; DROP OWNED BY modest; DROP ROLE modest",
+      `CREATE FOREIGN DATA WRAPPER far; CREATE SERVER far FOREIGN DATA WRAPPER far;
+       CREATE USER MAPPING FOR mailapp SERVER far OPTIONS (password 'p');
+       CREATE SUBSCRIPTION far CONNECTION 'host=/nowhere password=p' PUBLICATION far WITH (connect = false);`,
+      "mailapp",
+    );
+    const { outcomes } = await vault.backup([component(modest)]);
+    await host.postgres.sql("ALTER SUBSCRIPTION far SET (slot_name = NONE)", "mailapp");
+    await host.postgres.sql("DROP SUBSCRIPTION far", "mailapp");
+    await host.postgres.sql(
+      `DROP FOREIGN DATA WRAPPER far CASCADE;
+       ALTER TABLE labels DISABLE ROW LEVEL SECURITY; DROP OWNED BY modest; DROP ROLE modest`,
       "mailapp",
     );
     expect(outcomes[0]?.error).toBeUndefined();
     expect(outcomes[0]?.manifest).toMatchObject({
       completeness: "partial",
-      warnings: expect.arrayContaining([{ code: "PASSWORDS_UNREADABLE", count: 1 }]),
+      warnings: [
+        { code: "PASSWORDS_UNREADABLE", count: 1 },
+        { code: "SUBSCRIPTIONS_UNREADABLE", count: 1 },
+        { code: "USER_MAPPINGS_UNREADABLE", count: 1 },
+      ],
     });
   });
 

@@ -88,7 +88,7 @@ CREATE SEQUENCE shop.unused;
 COMMENT ON TABLE shop.orders IS E'comment; with ''quotes'' and\nlines'; COMMENT ON COLUMN shop.orders.total IS 'ü';
 ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT SELECT ON TABLES TO readers;
 CREATE STATISTICS shop.correlated ON customer, state FROM shop.orders;
-CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere;
+CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER elsewhere FOREIGN DATA WRAPPER nowhere; CREATE USER MAPPING FOR app SERVER elsewhere OPTIONS (password 'far');
 CREATE FOREIGN TABLE shop.far (a integer) SERVER elsewhere;
 CREATE PUBLICATION news FOR TABLE shop.customers;
 CREATE FUNCTION shop.on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
