@@ -11,7 +11,7 @@ import type { CaptureContext, Captured } from "../component.ts";
 import { endOfArchive } from "../tree/write-tar.ts";
 import type { QueueConfig } from "./config.ts";
 import { formatIndex } from "./index-rows.ts";
-import { deliverableQueues, type LogQueue, logQueues, movingQueues } from "./layout.ts";
+import { deliverableQueues, heldMaildrop, type LogQueue, logQueues, movingQueues, type Queue } from "./layout.ts";
 import { isProof, type ListedFile, type Listing, listSpool } from "./listing.ts";
 import { versionOf } from "./programs.ts";
 import { findSpool } from "./spool.ts";
@@ -33,6 +33,7 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
     const known = last.files.filter(({ queue, id }) => isLog(queue) && writer.has(id));
     // After the messages: whoever was given up is in the log before he is struck from the message.
     yield* writer.add(known);
+    yield* writeHeld(writer, last);
     yield endOfArchive;
   };
   const key = await context.keys.host();
@@ -40,7 +41,14 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
   await context.writer.part("index", formatIndex(writer), key, "index");
   const { messages, logs, damaged } = writer;
   const among = (queue: string) => messages.filter(({ path }) => path.startsWith(`${queue}/`));
-  const waiting = deliverableQueues.flatMap(among);
+  const waiting = [...deliverableQueues, heldMaildrop].flatMap(among);
+  const aside = last?.aside ?? 0;
+  if (aside > 0) {
+    context.warn?.(
+      `${aside} messages that a restore moved aside are not captured`,
+      `look through the directories *.before-restore-* in ${spool.directory}, and move what is wanted back or remove it`,
+    );
+  }
   return {
     cutAt,
     completeness: "complete",
@@ -52,11 +60,28 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
       ...Object.fromEntries(
         [...movingQueues, "maildrop", "corrupt", "saved"].map((queue) => [queue, among(queue).length]),
       ),
+      maildropHeld: among(heldMaildrop).length,
       logs: logs.length,
       unfinished: last?.unfinished ?? 0,
     },
-    warnings: [...warn("MESSAGE_DAMAGED", damaged), ...warn("STRANGE_FILE_LEFT_OUT", last?.strange.length ?? 0)],
+    warnings: [
+      ...warn("MESSAGE_DAMAGED", damaged),
+      ...warn("STRANGE_FILE_LEFT_OUT", last?.strange.length ?? 0),
+      ...warn("MESSAGE_ASIDE_LEFT_OUT", aside),
+    ],
   };
+}
+
+/** Nothing takes it from there but a person. */
+async function* writeHeld(writer: SpoolWriter, { files }: Listing): AsyncGenerator<Buffer> {
+  const held = files.filter(({ queue }) => queue === heldMaildrop);
+  const before = writer.messages.length;
+  yield* writer.add(held);
+  if (writer.messages.length - before === held.length) return;
+  throw new MailarkError("CAPTURE_FAILED", `messages were taken from ${heldMaildrop} while it was read`, {
+    hint: "somebody is releasing them: run the backup again",
+    retryable: true,
+  });
 }
 
 const isLog = (queue: string): queue is LogQueue => (logQueues as readonly string[]).includes(queue);
@@ -82,7 +107,8 @@ async function* writeMessages(
     first ??= listing;
     writer.compare(listing.files);
     const proven = before !== undefined && isProof(before.listing, listing, before.startedAt);
-    const unread = listing.files.filter(({ queue, id }) => queue !== "maildrop" && !isLog(queue) && !writer.has(id));
+    const moves = (queue: Queue) => queue !== "maildrop" && queue !== heldMaildrop && !isLog(queue);
+    const unread = listing.files.filter(({ queue, id }) => moves(queue) && !writer.has(id));
     const met = new Set(unread.map(({ id }) => id));
     for (const [id, walks] of missed) {
       if (met.has(id) || writer.has(id)) missed.delete(id);

@@ -3,9 +3,8 @@ import { MailarkError } from "../../../core/errors.ts";
 import { outputOf } from "../../processes.ts";
 import type { Check, World } from "../component.ts";
 import { queuedMessages } from "./domains.ts";
-import { heldMaildrop } from "./gate.ts";
 import type { CapturedMessage } from "./index-rows.ts";
-import { movingQueues } from "./layout.ts";
+import { heldMaildrop, movingQueues } from "./layout.ts";
 import { commandOf } from "./programs.ts";
 import type { StagedQueue } from "./stage.ts";
 
@@ -72,7 +71,7 @@ async function checkMessages(staged: StagedQueue & { instance: readonly string[]
   );
   checks.push(compareEnvelopes(moving, shown.map(keyOfShown)));
   checks.push(await checkReadable([...ids], instance, config, world));
-  const submitted = index.messages.filter(({ path }) => path.startsWith("maildrop/")).length;
+  const submitted = index.messages.filter(({ path }) => /^maildrop(\.held)?\//.test(path)).length;
   if (submitted > 0) {
     const detail = `${submitted} were submitted and not taken yet: they are in ${heldMaildrop}, where Postfix does not look`;
     checks.push({ name: "maildrop", outcome: "passed", detail });

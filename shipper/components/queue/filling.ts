@@ -3,9 +3,8 @@ import { outputOf } from "../../processes.ts";
 import type { Filling } from "../component.ts";
 import { hashesBelow } from "./check.ts";
 import type { QueueConfig } from "./config.ts";
-import { heldMaildrop } from "./gate.ts";
 import { readIndex } from "./index-rows.ts";
-import { deliverableQueues, logQueues, restingQueues } from "./layout.ts";
+import { deliverableQueues, heldMaildrop, logQueues, restingQueues } from "./layout.ts";
 import { commandOf } from "./programs.ts";
 import { emptyService, stoppedService } from "./service.ts";
 

@@ -10,17 +10,14 @@ import { padding, readTar } from "../tree/read-tar.ts";
 import { Vetting } from "../tree/vet.ts";
 import { endOfArchive, headersOf } from "../tree/write-tar.ts";
 import type { CapturedFile, Index } from "./index-rows.ts";
-import { deliverableQueues, isComplete, movingQueues, parseQueuePath, type QueuePath } from "./layout.ts";
-
-/** Where Postfix does not look: messages that were submitted and that nobody had taken yet. */
-export const heldMaildrop = "maildrop.held";
+import { deliverableQueues, heldMaildrop, isComplete, movingQueues, parseQueuePath, type QueuePath } from "./layout.ts";
 
 /** Who owns queue files where they are unpacked, by number. */
 export interface Owners {
   /** Of all but `maildrop`: the account that Postfix runs as, with its group. */
   readonly uid: number;
   readonly gid: number;
-  /** Of what is in `maildrop`. */
+  /** Of what is in `maildrop` and {@link heldMaildrop}. */
   readonly dropGid: number;
 }
 
@@ -85,7 +82,7 @@ function held({ queue, id }: QueuePath): string {
 /** In `maildrop` a file belongs to whoever sent it, by whose name Postfix knows the sender; the number is for a name that is not there. */
 function ownersOf({ path, user }: Member, { owners }: Target): Pick<Member, "uid" | "gid" | "user" | "group"> {
   if (owners === undefined) return { uid: 0, gid: 0, user: "", group: "" };
-  if (path.startsWith("maildrop/")) return { uid: owners.uid, gid: owners.dropGid, user, group: "" };
+  if (/^maildrop(\.held)?\//.test(path)) return { uid: owners.uid, gid: owners.dropGid, user, group: "" };
   return { uid: owners.uid, gid: owners.gid, user: "", group: "" };
 }
 

@@ -5,7 +5,8 @@
 import { feed, outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
 import type { QueueConfig } from "./config.ts";
-import { heldMaildrop, type Owners } from "./gate.ts";
+import type { Owners } from "./gate.ts";
+import { heldMaildrop } from "./layout.ts";
 import { commandOf } from "./programs.ts";
 import type { Spool } from "./spool.ts";
 

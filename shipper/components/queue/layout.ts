@@ -7,14 +7,20 @@
 export const movingQueues = ["hold", "deferred", "incoming", "active"] as const;
 /** Not delivered from, but kept: what Postfix could not read, and what somebody saved. */
 export const restingQueues = ["corrupt", "saved"] as const;
+/** Where a restore puts what was in `maildrop`: Postfix does not look there, and it waits for somebody to release it. */
+export const heldMaildrop = "maildrop.held";
 /** What was said of a message's recipients, named by its id. */
 export const logQueues = ["bounce", "defer", "trace"] as const;
 
-export type MessageQueue = (typeof movingQueues)[number] | "maildrop" | (typeof restingQueues)[number];
+export type MessageQueue =
+  | (typeof movingQueues)[number]
+  | "maildrop"
+  | typeof heldMaildrop
+  | (typeof restingQueues)[number];
 export type LogQueue = (typeof logQueues)[number];
 export type Queue = MessageQueue | LogQueue;
 
-export const messageQueues: readonly MessageQueue[] = [...movingQueues, ...restingQueues, "maildrop"];
+export const messageQueues: readonly MessageQueue[] = [...movingQueues, ...restingQueues, "maildrop", heldMaildrop];
 /** Whose messages Postfix would deliver. */
 export const deliverableQueues: readonly MessageQueue[] = [...movingQueues, "maildrop"];
 export const queues: readonly Queue[] = [...messageQueues, ...logQueues];

@@ -2,7 +2,7 @@
 import { MailarkError } from "../../../core/errors.ts";
 import type { World } from "../component.ts";
 import type { QueueConfig } from "./config.ts";
-import { isComplete, parseQueuePath, type Queue, queues } from "./layout.ts";
+import { isComplete, logQueues, parseQueuePath, type Queue, queues } from "./layout.ts";
 import { textOf } from "./programs.ts";
 
 export interface ListedFile {
@@ -20,6 +20,8 @@ export interface Listing {
   readonly unfinished: number;
   /** What is neither a queue file nor a directory for them, with what it is: for people. */
   readonly strange: readonly string[];
+  /** Messages that a restore moved aside, in whole directories, and that nobody has looked after since. */
+  readonly aside: number;
   /** The times of every directory, as they were before it was read. */
   readonly stamps: ReadonlyMap<string, string>;
   /** Milliseconds since 1970: the last change of any directory, by the clock of that place. */
@@ -36,7 +38,7 @@ const form = "%y %m %s %i %T@ %C@ %p\\0";
  */
 export async function listSpool(config: QueueConfig, directory: string, world: World): Promise<Listing> {
   const top = directory.replace(/[\\*?[]/g, "\\$&");
-  const others = queues.flatMap((queue) => ["-not", "-name", queue]);
+  const others = [...queues, "*.before-restore-*"].flatMap((queue) => ["-not", "-name", queue]);
   // Of the directories at the top only the queues; a path pattern's star takes slashes, too.
   const prune = ["-path", `${top}/*`, "-not", "-path", `${top}/*/*`, ...others, "-prune"];
   const words = ["find", "-H", directory, mark, "-ignore_readdir_race", ...prune, "-o", "-printf", form];
@@ -52,6 +54,7 @@ export async function listSpool(config: QueueConfig, directory: string, world: W
   const strange: string[] = [];
   const stamps = new Map<string, string>();
   let unfinished = 0;
+  let aside = 0;
   let changedAt = 0;
   for (const row of rows) {
     const [whole, kind, mode, size, inode, modified, changed] = /^(\w) (\d+) (\d+) (\d+) (\S+) (\S+) /.exec(row) ?? [];
@@ -62,6 +65,10 @@ export async function listSpool(config: QueueConfig, directory: string, world: W
     if (kind === "d") {
       stamps.set(path, `${inode} ${modified} ${changed}`);
       changedAt = Math.max(changedAt, Number(modified) * 1000, Number(changed) * 1000);
+      continue;
+    }
+    if (/^[^/]*\.before-restore-/.test(path)) {
+      if (kind === "f" && !logQueues.some((queue) => path.startsWith(`${queue}.`))) aside += 1;
       continue;
     }
     const parsed = parseQueuePath(path);
@@ -77,7 +84,7 @@ export async function listSpool(config: QueueConfig, directory: string, world: W
       hint: "is it mounted, and is it what `postconf queue_directory` says?",
     });
   }
-  return { files, unfinished, strange, stamps, changedAt };
+  return { files, unfinished, strange, aside, stamps, changedAt };
 }
 
 /** Whether nothing came, went or moved between two walks, so that the first one has met everything; it was begun at `startedAt`. */

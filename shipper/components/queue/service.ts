@@ -7,10 +7,10 @@ import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
 import type { QueueConfig } from "./config.ts";
-import { heldMaildrop, vetted } from "./gate.ts";
+import { vetted } from "./gate.ts";
 import type { Index } from "./index-rows.ts";
 import { makeInstanceAt, settle, unpack } from "./instance.ts";
-import { deliverableQueues } from "./layout.ts";
+import { deliverableQueues, heldMaildrop } from "./layout.ts";
 import { commandOf } from "./programs.ts";
 import { askSpool, instance as instanceWords, type Spool } from "./spool.ts";
 

@@ -8,7 +8,7 @@ import { headersOf } from "../tree/write-tar.ts";
 import type { QueueConfig } from "./config.ts";
 import { readEnvelope } from "./envelope.ts";
 import type { CapturedFile, CapturedMessage } from "./index-rows.ts";
-import { isComplete, logQueues, parseQueuePath } from "./layout.ts";
+import { heldMaildrop, isComplete, logQueues, parseQueuePath } from "./layout.ts";
 import type { ListedFile } from "./listing.ts";
 import { readFiles } from "./read-files.ts";
 
@@ -58,8 +58,10 @@ export class SpoolWriter {
         continue;
       if (!isComplete(place.queue, entry.member.mode)) continue;
       const log = (logQueues as readonly string[]).includes(place.queue);
-      if (!log && this.has(place.id)) continue;
-      yield* this.#write(entry, place.id, log, inodes.get(place.id) ?? "");
+      // An id there is of another time: a message of today may have the same.
+      const aside = place.queue === heldMaildrop;
+      if (!log && !aside && this.has(place.id)) continue;
+      yield* this.#write(entry, aside ? place.queue + place.id : place.id, log, inodes.get(place.id) ?? "");
     }
     for (const { id } of files) this.#sought.add(id);
   }

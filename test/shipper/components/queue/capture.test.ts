@@ -94,6 +94,20 @@ describe("a queue at rest", () => {
     expect(facts).toMatchObject({ messages: 4, maildrop: 1, unfinished: 2, logs: 1 });
   });
 
+  test("has what a restore brought back of maildrop in the snapshot, and says what it moved aside", async () => {
+    put(queue, "maildrop.held/AAAAA00005", queueFile("five"), 0o744);
+    // As a message of today may be called.
+    put(queue, "maildrop.held/AAAAA00001", queueFile("six"), 0o744);
+    put(queue, "corrupt.before-restore-1700000000/AAAAA00007", queueFile("seven"));
+    put(queue, "defer.before-restore-1700000000/AAAAA00007", "a log");
+    const { paths, facts, warnings } = await backup();
+    expect(paths).toEqual(
+      expect.arrayContaining(["maildrop.held/AAAAA00001", "maildrop.held/AAAAA00005", "deferred/A/AAAAA00001"]),
+    );
+    expect(facts).toMatchObject({ messages: 5, maildrop: 0, maildropHeld: 2 });
+    expect(warnings).toEqual([{ code: "MESSAGE_ASIDE_LEFT_OUT", count: 1 }]);
+  });
+
   test("has its damaged messages in the snapshot as they are, and they are counted", async () => {
     put(queue, "deferred/AAAAA00004", queueFile("four", { end: false }));
     put(queue, "corrupt/AAAAA00005", "what Postfix could not read");

@@ -132,6 +132,7 @@ test("what the gate lets through belongs to Postfix, is on hold, and bears the n
   const snapshot = await snapshotOf([
     { ...whole, user: "root", group: "shadow", uid: 0, gid: 42 },
     { ...whole, path: "maildrop/ABCDEF00000", mode: 0o744, user: "alice", uid: 1000 },
+    { ...whole, path: "maildrop.held/ABCDEF00001", mode: 0o744, user: "alice", uid: 1000 },
     { ...whole, path: "active/ABCDEF00001" },
   ]);
   const owners = { uid: 101, gid: 102, dropGid: 103 };
@@ -141,6 +142,7 @@ test("what the gate lets through belongs to Postfix, is on hold, and bears the n
   expect(passed).toMatchObject([
     { path: "hold/ABCDEF12345", uid: 101, gid: 102, user: "", group: "", mode: 0o700, modified: "1795307927.5" },
     { path: "maildrop.held/ABCDEF00000", uid: 101, gid: 103, user: "alice", group: "", mode: 0o744 },
+    { path: "maildrop.held/ABCDEF00001", uid: 101, gid: 103, user: "alice", group: "", mode: 0o744 },
     { path: "hold/ABCDEF00001", uid: 101, gid: 102 },
   ]);
 });
