@@ -10,6 +10,7 @@ import { postgresGuards } from "./postgres.ts";
 import { programGuards } from "./program.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
+import { restoreGuards } from "./restore.ts";
 import { storeGuards } from "./store.ts";
 import { treeGuards } from "./trees.ts";
 import { wholeHostGuards } from "./whole-host.ts";
@@ -29,5 +30,6 @@ export const guards: readonly Guard[] = [
   ...queueGuards,
   ...treeGuards,
   ...wholeHostGuards,
+  ...restoreGuards,
   ...programGuards,
 ];
