@@ -89,7 +89,10 @@ export const queueGuards: readonly Guard[] = [
     file: at("capture.ts"),
     find: "yield* writeHeld(writer, last);",
     replace: "",
-    test: { file: capture, name: "has what a restore brought back of maildrop in the snapshot" },
+    test: {
+      file: capture,
+      name: "has what a restore brought back of maildrop in the snapshot, and says what it moved aside",
+    },
   },
   {
     guard: "what is taken from maildrop is looked for in the queue",
