@@ -27,6 +27,11 @@ export class TreeView {
     return [...this.#entries.keys()];
   }
 
+  /** Whether a path is one that was captured whole, or below one: then what is not there was not there. */
+  holds(path: string): boolean {
+    return this.#staged.facts.roots.some((root) => path === `/${root}` || path.startsWith(`/${root}/`));
+  }
+
   /** What is exactly at a path; `undefined`: nothing of it came back. */
   entry(path: string): TreeEntry | undefined {
     const entry = this.#entries.get(path);

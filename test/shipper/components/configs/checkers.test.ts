@@ -18,6 +18,13 @@ const pair = () =>
   });
 const recordOf = (key: Buffer) => `mail._domainkey IN TXT ( "v=DKIM1; k=rsa; "\n "p=${key.toString("base64")}" )\n`;
 
+/** A directory that only root may pass. */
+const closed = () => {
+  const directory = `${scratchDirectory()}/closed`;
+  mkdirSync(directory, { mode: 0o700 });
+  return directory;
+};
+
 beforeEach(async () => {
   vault = await createVault();
   etc = `${scratchDirectory()}/etc`;
@@ -77,10 +84,10 @@ describe("the services' own checkers", () => {
       check: "postfix",
       says: /^failed: .*bad field count/,
     },
-    "a table of Postfix that is missing": {
+    "a table of Postfix that was missing already": {
       spoil: () => rmSync(`${etc}/postfix/users`),
       check: "postfix",
-      says: /^failed: tables are missing: \/postfix\/users/,
+      says: /^unproven: tables were not there when it was captured: \/postfix\/users/,
     },
     "a setting that Dovecot does not know": {
       spoil: () => writeFileSync(`${etc}/dovecot/conf.d/10-ssl.conf`, "sssl = yes\n"),
@@ -110,6 +117,29 @@ describe("the services' own checkers", () => {
         ),
       check: "opendkim",
       says: /^unproven: it asks for a file that was not captured/,
+    },
+    "a file of OpenDKIM that was not captured and that nobody may read": {
+      spoil: () => {
+        const hosts = `${closed()}/hosts`;
+        writeFileSync(hosts, "127.0.0.1\n");
+        writeFileSync(`${etc}/opendkim.conf`, `Mode v\nInternalHosts ${hosts}\n`);
+      },
+      check: "opendkim",
+      says: /^unproven: it asks for a file that was not captured .*Permission denied/,
+    },
+    "an include of Dovecot that was not captured and that nobody may read": {
+      spoil: () => {
+        const included = `${closed()}/x.conf`;
+        writeFileSync(included, "ssl = yes\n");
+        writeFileSync(`${etc}/dovecot/dovecot.conf`, `ssl = no\n!include ${included}\n`);
+      },
+      check: "dovecot",
+      says: /^unproven: it asks for a file that was not captured .*No matches/,
+    },
+    "an include of Dovecot by a relative path that is missing": {
+      spoil: () => writeFileSync(`${etc}/dovecot/dovecot.conf`, "ssl = no\n!include none/x.conf\n"),
+      check: "dovecot",
+      says: /^failed: .*No matches/,
     },
     "a DKIM key that is none": {
       spoil: () => writeFileSync(`${etc}/opendkim/keys/mail.private`, "-----BEGIN RSA PRIVATE KEY-----\n"),
