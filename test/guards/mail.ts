@@ -796,4 +796,18 @@ export const mailGuards: readonly Guard[] = [
     replace: 'if (within === "") {',
     test: { file: reading, name: "gives nothing of that away: %s" },
   },
+  {
+    guard: "a message that came after a restore was ended is not taken back with it",
+    file: at("filling.ts"),
+    find: "refuseArrivals(root, mailbox.index, world);",
+    replace: "",
+    test: { file: restored, name: "stays as it is when a message has arrived since: %s" },
+  },
+  {
+    guard: "what of a mail root is not the snapshot's is looked for before anything is taken back",
+    file: at("filling.ts"),
+    find: 'if (directory === "" && !names.includes(path)) continue;',
+    replace: 'if (path === "lost+found") continue;',
+    test: { file: restored, name: "stays as it is when there is something in lost+found" },
+  },
 ];

@@ -297,8 +297,8 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "a scratch server is ended also before it has a session of its own",
     file: "shipper/components/shelter.ts",
-    find: 'kill -KILL "$server" && [',
-    replace: 'kill -0 "$server" && [',
+    find: 'until kill -KILL "-$server"; do',
+    replace: 'until kill -KILL "-$server" || :; do',
     test: { file: shelter, name: "ends a server by %s before it has a session of its own" },
     hangs: true,
   },

@@ -5,8 +5,11 @@ import type { Filling, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
 import { namesAtTarget } from "../target-names.ts";
 import { type MailConfig, rootOf } from "./config.ts";
+import type { Index } from "./index-rows.ts";
 import { workshop } from "./mail-root.ts";
+import { parseMessageName } from "./message-name.ts";
 import { selectMailboxes } from "./select.ts";
+import { messageStates } from "./tree.ts";
 
 /** Mailboxes appear one after the other, each whole. */
 export function mailFilling(config: MailConfig): Filling {
@@ -20,12 +23,15 @@ export function mailFilling(config: MailConfig): Filling {
       refuseUnlessEmpty(world);
     },
     async takeBack(snapshot, world) {
-      if (namesAtTarget(world.files, root).length === 0) return;
+      const names = namesAtTarget(world.files, root);
+      if (names.length === 0) return;
       const own = new Set([workshop]);
       for await (const mailbox of selectMailboxes(snapshot, {}, config)) {
-        if ("index" in mailbox) own.add(mailbox.index.path);
+        if (!("index" in mailbox)) continue;
+        refuseArrivals(root, mailbox.index, world);
+        own.add(mailbox.index.path);
       }
-      const found = whatIsThere(root, own, world);
+      const found = whatIsThere(root, own, names, world);
       for (const path of found.own) removeTree(world.files, `${root}/${path}`);
       for (const path of found.between) world.files.rmdirSync(bytePath(`${root}/${path}`));
       refuseUnlessEmpty(world);
@@ -34,11 +40,43 @@ export function mailFilling(config: MailConfig): Filling {
 }
 
 /**
+ * What a restore builds has the messages of the snapshot, each under the name that it keeps for life: any other came afterwards, and is
+ * nowhere else.
+ *
+ * @throws MailarkError `TARGET_NOT_EMPTY`.
+ */
+function refuseArrivals(root: string, { path: mailbox, messages }: Index, { files }: World): void {
+  const own = new Set([...messages.values()].map(({ base }) => base));
+  const arrived: string[] = [];
+  const look = (path: string, holdsMessages: boolean) => {
+    const entries = files.readdirSync(bytePath(`${root}/${path}`), { withFileTypes: true, encoding: "latin1" });
+    for (const entry of entries as Dirent[]) {
+      const below = `${path}/${entry.name}`;
+      if (entry.isDirectory()) look(below, [...messageStates, "tmp"].includes(entry.name));
+      else if (holdsMessages && !own.has(parseMessageName(entry.name).base)) arrived.push(pathText(below));
+    }
+  };
+  const top = files.lstatSync(bytePath(`${root}/${mailbox}`), { throwIfNoEntry: false });
+  if (top === undefined) return;
+  if (!top.isDirectory()) throw holds(mailbox);
+  look(mailbox, false);
+  if (arrived.length === 0) return;
+  const more = arrived.length > shown ? `; and ${arrived.length - shown} more` : "";
+  throw new MailarkError("TARGET_NOT_EMPTY", "messages have arrived since the restore that was ended", {
+    detail: `${arrived.slice(0, shown).join("; ")}${more}`,
+    hint: "stop what delivers mail, move these messages out of the mail root, and run the same command again; put them back afterwards",
+  });
+}
+
+const shown = 20;
+
+/**
  * The mailboxes of a snapshot that are below a mail root, and the directories between, the innermost first.
  *
+ * @param names in the mail root; what is not among them may stay.
  * @throws MailarkError `TARGET_NOT_EMPTY` where there is anything else.
  */
-function whatIsThere(root: string, own: ReadonlySet<string>, { files }: World) {
+function whatIsThere(root: string, own: ReadonlySet<string>, names: readonly string[], { files }: World) {
   const above = new Set(
     [...own].flatMap((path) => path.split("/").map((_, count, all) => all.slice(0, count).join("/"))),
   );
@@ -47,11 +85,12 @@ function whatIsThere(root: string, own: ReadonlySet<string>, { files }: World) {
     const entries = files.readdirSync(bytePath(`${root}/${directory}`), { withFileTypes: true, encoding: "latin1" });
     for (const entry of entries as Dirent[]) {
       const path = directory === "" ? entry.name : `${directory}/${entry.name}`;
+      if (directory === "" && !names.includes(path)) continue;
       if (own.has(path)) found.own.push(path);
       else if (entry.isDirectory() && above.has(path)) {
         look(path);
         found.between.push(path);
-      } else if (path !== "lost+found") throw holds(path);
+      } else throw holds(path);
     }
   };
   look("");

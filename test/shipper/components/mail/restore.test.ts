@@ -258,3 +258,45 @@ describe("the lost+found of a new volume", () => {
     await expect(bringBack()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
   });
 });
+
+describe("what a restore that was ended left in the service", () => {
+  const filling = () => component().filling!;
+  const root = () => `${vault.directory}/vmail`;
+  const takeBack = async () => filling().takeBack(await vault.open("mail"), world());
+  beforeEach(backUp);
+
+  test("is taken back, whatever flags its messages got, and wherever they were moved", async () => {
+    renameSync(`${root()}/d/a/cur/1.a:2,S`, `${root()}/d/a/cur/1.a:2,RS`);
+    makeFolder(`${root()}/d/a/.Moved`);
+    renameSync(`${root()}/d/a/cur/1.a:2,RS`, `${root()}/d/a/.Moved/cur/1.a:2,RS`);
+    mkdirSync(`${root()}/.mailark-partial`);
+    await takeBack();
+    expect(Object.keys(treeOf(root()))).toEqual(["."]);
+  });
+
+  test.each(["d/b/new/2.new", "d/b/cur/2.new:2,S", "d/b/.Later/cur/2.new:2,", "d/b/tmp/2.new"])(
+    "stays as it is when a message has arrived since: %s",
+    async (path) => {
+      if (path.includes("Later")) makeFolder(`${root()}/d/b/.Later`);
+      writeFile(`${root()}/${path}`, "just arrived");
+      const before = treeOf(root());
+      await expect(takeBack()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", detail: path });
+      expect(treeOf(root())).toEqual(before);
+    },
+  );
+
+  test("stays as it is when anything else is there", async () => {
+    makeFolder(`${root()}/d/z`);
+    const before = treeOf(root());
+    await expect(takeBack()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", detail: "d/z" });
+    expect(treeOf(root())).toEqual(before);
+  });
+
+  test("stays as it is when there is something in lost+found", async () => {
+    mkdirSync(`${root()}/lost+found`);
+    writeFile(`${root()}/lost+found/#1`, "");
+    const before = treeOf(root());
+    await expect(takeBack()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", detail: "lost+found" });
+    expect(treeOf(root())).toEqual(before);
+  });
+});
