@@ -4,19 +4,28 @@ import { dirname, join } from "node:path";
 /** A queue file as Postfix's cleanup writes it. */
 export function queueFile(
   name: string,
-  { arrivedAt = 1_700_000_000, end = true }: { readonly arrivedAt?: number; readonly end?: boolean } = {},
+  {
+    arrivedAt = 1_700_000_000,
+    end = true,
+    headers = [],
+  }: { readonly arrivedAt?: number; readonly end?: boolean; readonly headers?: readonly string[] } = {},
 ): Buffer {
   const record = (type: string, text: string) =>
     Buffer.concat([Buffer.from(type), lengthOf(Buffer.byteLength(text)), Buffer.from(text)]);
-  const content = [record("N", `Subject: ${name}`), record("N", ""), record("N", `text of ${name} ${"x".repeat(300)}`)];
-  const size = [1, 2, 3, 4, 5, 6].map((number) => String(number).padStart(15)).join(" ");
-  return Buffer.concat([
-    record("C", size),
+  const lines = [...headers, `Subject: ${name}`, ""].map((line) => record("N", line));
+  const content = [...lines, record("N", `text of ${name} ${"x".repeat(300)}`)];
+  const before = [
     record("T", `${arrivedAt} 123456`),
     record("S", "sender@example.test"),
     record("D", `done-${name}@example.test`),
     record("R", `${name}@example.test`),
     record("M", ""),
+  ];
+  const sizes = (offset: number) =>
+    record("C", [1, offset, 3, 4, 5, 6].map((one) => String(one).padStart(15)).join(" "));
+  return Buffer.concat([
+    sizes(Buffer.concat([sizes(0), ...before]).length),
+    ...before,
     ...content,
     record("X", ""),
     ...(end ? [record("E", "")] : []),
