@@ -799,7 +799,7 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "a message that came after a restore was ended is not taken back with it",
     file: at("filling.ts"),
-    find: "refuseArrivals(root, mailbox.index, world);",
+    find: "refuseOthers(root, mailbox.index, world);",
     replace: "",
     test: { file: restored, name: "stays as it is when a message has arrived since: %s" },
   },

@@ -1,5 +1,6 @@
 import type { Dirent } from "node:fs";
 import { MailarkError } from "../../../core/errors.ts";
+import { refuseArrivals } from "../arrivals.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Filling, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
@@ -28,7 +29,7 @@ export function mailFilling(config: MailConfig): Filling {
       const own = new Set([workshop]);
       for await (const mailbox of selectMailboxes(snapshot, {}, config)) {
         if (!("index" in mailbox)) continue;
-        refuseArrivals(root, mailbox.index, world);
+        refuseOthers(root, mailbox.index, world);
         own.add(mailbox.index.path);
       }
       const found = whatIsThere(root, own, names, world);
@@ -45,7 +46,7 @@ export function mailFilling(config: MailConfig): Filling {
  *
  * @throws MailarkError `TARGET_NOT_EMPTY`.
  */
-function refuseArrivals(root: string, { path: mailbox, messages }: Index, { files }: World): void {
+function refuseOthers(root: string, { path: mailbox, messages }: Index, { files }: World): void {
   const own = new Set([...messages.values()].map(({ base }) => base));
   const arrived: string[] = [];
   const look = (path: string, holdsMessages: boolean) => {
@@ -60,15 +61,8 @@ function refuseArrivals(root: string, { path: mailbox, messages }: Index, { file
   if (top === undefined) return;
   if (!top.isDirectory()) throw holds(mailbox);
   look(mailbox, false);
-  if (arrived.length === 0) return;
-  const more = arrived.length > shown ? `; and ${arrived.length - shown} more` : "";
-  throw new MailarkError("TARGET_NOT_EMPTY", "messages have arrived since the restore that was ended", {
-    detail: `${arrived.slice(0, shown).join("; ")}${more}`,
-    hint: "stop what delivers mail, move these messages out of the mail root, and run the same command again; put them back afterwards",
-  });
+  refuseArrivals("messages have arrived", arrived);
 }
-
-const shown = 20;
 
 /**
  * The mailboxes of a snapshot that are below a mail root, and the directories between, the innermost first.

@@ -127,6 +127,24 @@ describe("a snapshot staged to a service", () => {
     expect(await target.mariadb.sql("SHOW DATABASES")).toContain("traps");
   });
 
+  test("that was ended is taken back only while nothing came afterwards", async () => {
+    await target.mariadb.wipe();
+    const { component, snapshot, world } = await restore();
+    await component.stage(snapshot, { kind: "service" }, {}, world);
+    const takeBack = () => component.filling!.takeBack(snapshot, world);
+    await target.mariadb.sql("CREATE TABLE mailserver.later (a INT); INSERT INTO mailserver.later VALUES (1)");
+    const refusal = { code: "TARGET_NOT_EMPTY", detail: "mailserver.later: 1 rows, none in the snapshot" };
+    await expect(takeBack()).rejects.toMatchObject(refusal);
+    expect(await target.mariadb.sql("SELECT a FROM mailserver.later")).toBe("1\n");
+    await target.mariadb.sql("DROP TABLE mailserver.later; INSERT INTO traps.large SELECT * FROM traps.large");
+    await expect(takeBack()).rejects.toMatchObject({ ...refusal, detail: "traps.large: 2 rows, 1 in the snapshot" });
+    expect(await target.mariadb.sql("SELECT COUNT(*) FROM traps.large")).toBe("2\n");
+    // A restore that was ended in the middle of a table.
+    await target.mariadb.sql("DELETE FROM traps.large");
+    await takeBack();
+    expect(await target.mariadb.sql("SHOW DATABASES")).toBe("information_schema\nmysql\nperformance_schema\nsys\n");
+  });
+
   test("is judged by what it holds: every kind of difference is found", async () => {
     await target.mariadb.wipe();
     const { component, snapshot, world } = await restore();

@@ -5,6 +5,9 @@ import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import { populateMailApp } from "../../../../sandbox/host/mail-app.ts";
 import { postgresComponent } from "../../../../shipper/components/postgres/component.ts";
 import { type Connection, openConnection } from "../../../../shipper/components/postgres/connection.ts";
+import { readFacts } from "../../../../shipper/components/postgres/facts.ts";
+import { loadSnapshot } from "../../../../shipper/components/postgres/load.ts";
+import { openSession, type Session } from "../../../../shipper/components/postgres/session.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { scratchDirectory } from "../../../fixtures/scratch.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
@@ -107,7 +110,10 @@ describe("an empty service", () => {
       "pages and indexes of aside",
       "pages and indexes of mailapp",
       "pages and indexes of postgres",
+      "roles",
     ]);
+    const unlike = "were there before, stayed as they were, and are not as captured: postgres has another password";
+    expect(checks.find(({ name }) => name === "roles")?.detail).toBe(unlike);
     expect(await databasesOf(there)).toEqual(["aside", "mailapp", "postgres", "template0", "template1"]);
     expect(await dumpOf(there, "mailapp")).toBe(await dumpOf(source, "mailapp"));
     expect(await ask(there, "postgres", "SELECT a FROM own")).toBe("7\n");
@@ -138,21 +144,81 @@ describe("an empty service", () => {
     expect(await ask(there, "postgres", "SELECT count(*) FROM precious")).toBe("0\n");
   });
 
+  test("whose restore was ended is emptied again only while nothing came afterwards", async () => {
+    await target.postgres.wipe();
+    const { component, snapshot, world } = await restore();
+    await (await component.stage(snapshot, { kind: "service" }, {}, world)).remove();
+    const takeBack = () => component.filling!.takeBack(snapshot, world);
+    await target.postgres.sql("CREATE TABLE later (a integer)", "aside");
+    const refusal = { code: "TARGET_NOT_EMPTY", detail: "aside public.later: 0 rows, none in the snapshot" };
+    await expect(takeBack()).rejects.toMatchObject(refusal);
+    await target.postgres.sql("DROP TABLE later; INSERT INTO t VALUES (2)", "aside");
+    await expect(takeBack()).rejects.toMatchObject({
+      ...refusal,
+      detail: "aside public.t: 2 rows, 1 in the snapshot",
+    });
+    expect(await ask(there, "aside", "SELECT count(*) FROM t")).toBe("2\n");
+    await target.postgres.sql("DELETE FROM t", "aside");
+    await takeBack();
+    expect(await databasesOf(there)).toEqual(["postgres", "template0", "template1"]);
+  });
+
   test("is empty again after a load that failed", async () => {
     await target.postgres.wipe();
     const globals = await globalsOf(there);
+    let loads = 0;
+    let guest: Session | undefined;
     const failing: Processes = {
-      start: (command, options) =>
-        command.includes("pg_restore")
-          ? nodeProcesses.start(["bash", "-c", '"$@"; [ -e "$0" ] && exit 1; touch "$0"', once, ...command], options)
-          : nodeProcesses.start(command, options),
+      async start(command, options) {
+        if (!command.includes("pg_restore") || ++loads < 2) return nodeProcesses.start(command, options);
+        // What keeps a database and a role from being dropped.
+        const subscribe =
+          "CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false); GRANT SET ON PARAMETER work_mem TO mailapp";
+        await target.postgres.sql(subscribe, "aside");
+        guest = await openSession(there, vault.world(), "aside");
+        return nodeProcesses.start(["bash", "-c", '"$@"; exit 1', "bash", ...command], options);
+      },
     };
-    const once = join(scratchDirectory(), "once");
     const { component, snapshot, world } = await restore(failing);
     const staging = component.stage(snapshot, { kind: "service" }, {}, world);
     await expect(staging).rejects.toMatchObject({ code: "RESTORE_FAILED", message: expect.stringContaining("0002") });
+    await guest?.close();
     expect(await databasesOf(there)).toEqual(["postgres", "template0", "template1"]);
     expect(await globalsOf(there)).toBe(globals);
+  });
+
+  test("that can not be emptied again after a load that failed is told by name", async () => {
+    await target.postgres.wipe();
+    const failing: Processes = {
+      async start(command, options) {
+        if (!command.includes("pg_restore")) return nodeProcesses.start(command, options);
+        await target.postgres.sql("CREATE DATABASE precious OWNER mailapp");
+        return nodeProcesses.start(["sh", "-c", "cat >/dev/null; exit 1"], options);
+      },
+    };
+    const { component, snapshot, world } = await restore(failing);
+    const staging = component.stage(snapshot, { kind: "service" }, { databases: ["aside"] }, world);
+    await expect(staging).rejects.toMatchObject({ detail: expect.stringContaining("still there: role mailapp") });
+    expect(await databasesOf(there)).toEqual(["postgres", "precious", "template0", "template1"]);
+  });
+
+  test("gets a role with its password or not at all", async () => {
+    await target.postgres.wipe();
+    const { snapshot } = await restore();
+    const dying: Processes = {
+      start: (command, options) =>
+        nodeProcesses.start(
+          command.includes("psql")
+            ? ["bash", "-c", 'sed -u \'s/^ALTER ROLE mailapp WITH.*/\\\\q/\' | "$0" "$@"', ...command]
+            : command,
+          options,
+        ),
+    };
+    const options = { present: ["postgres"], keep: ["postgres"], tablespacesInside: false };
+    const facts = await readFacts(snapshot);
+    const loading = loadSnapshot(snapshot, facts, [], there, vault.world({ processes: dying }), options);
+    await expect(loading).rejects.toMatchObject({ code: "RESTORE_FAILED" });
+    expect(await ask(there, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'mailapp'")).toBe("0\n");
   });
 });
 
