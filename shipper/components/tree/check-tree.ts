@@ -3,12 +3,12 @@ import { pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
 import { gate } from "./gate.ts";
 import type { RestoredTree } from "./restore-tree.ts";
-import { isWanted } from "./restore-tree.ts";
 import type { StagedTree } from "./staged-tree.ts";
 import { createCommand } from "./tar-command.ts";
 import { tarOutput } from "./tar-output.ts";
 import { measured, type TreeEntry, type TreeFacts } from "./tree-facts.ts";
 import { type Finding, type Problem, Vetting } from "./vet.ts";
+import { isWanted } from "./wanted.ts";
 
 const words: Record<Problem, string> = {
   name: "a name that would leave its tree",
@@ -37,12 +37,14 @@ function checkFindings(findings: readonly Finding[]): Check {
 
 async function checkContent({ trees, facts, wanted }: StagedTree, world: World): Promise<Check> {
   const name = "files";
-  const expected = facts.entries.filter(({ path }) => isWanted(path, wanted));
+  let count = 0;
   const differences: string[] = [];
   const uncounted: string[] = [];
   const bare: string[] = [];
   for (const tree of trees) {
     const found = await readStaged(tree, world);
+    const expected = tree.facts.entries.filter(({ path }) => isWanted(path, wanted));
+    count = expected.length;
     for (const entry of expected) {
       if (!tree.paths.has(entry.path) && trees.some(({ paths }) => paths.has(entry.path))) continue;
       const restored = found.get(entry.path);
@@ -63,7 +65,7 @@ async function checkContent({ trees, facts, wanted }: StagedTree, world: World):
     return { name, outcome: "unproven", detail: `too large to be counted when captured: ${listed(uncounted)}` };
   }
   const owners = trees.every((tree) => tree.owners) ? "owners, " : "";
-  const detail = `${expected.length} have the content, ${owners}modes, times, links and attributes of the capture`;
+  const detail = `${count} have the content, ${owners}modes, times, links and attributes of the capture`;
   return { name, outcome: "passed", detail };
 }
 

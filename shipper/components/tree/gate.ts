@@ -14,6 +14,8 @@ export interface GateOptions {
   /** Members that are wanted; default: all. */
   readonly wanted?: (member: Member) => boolean;
   readonly found: (finding: Finding) => void;
+  /** Another place for what passed. */
+  readonly place?: (member: Member) => Member;
   /** Sees what passes; must give its bytes on, all of them. Default: gives them on. */
   readonly watch?: (entry: Entry) => AsyncIterable<Buffer>;
 }
@@ -25,14 +27,14 @@ export interface GateOptions {
  */
 export async function* gate(
   source: AsyncIterable<Buffer>,
-  { limit, vetting, wanted, found, watch }: GateOptions,
+  { limit, vetting, wanted, found, place, watch }: GateOptions,
 ): AsyncGenerator<Buffer> {
   for await (const entry of readTar(source, limit)) {
     if (wanted && !wanted(entry.member)) continue;
     const { member, problems } = vetting.judge(entry.member);
     for (const problem of problems) found({ path: entry.member.path, problem });
     if (member === undefined) continue;
-    yield headersOf(member);
+    yield headersOf(place ? place(member) : member);
     const passed = { member, chunks: entry.chunks };
     yield* watch ? watch(passed) : passed.chunks;
     const zeros = padding(member.stored);

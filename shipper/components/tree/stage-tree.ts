@@ -13,6 +13,7 @@ import type { StagedTree } from "./staged-tree.ts";
 import { type Kept, switchTrees } from "./switch-tree.ts";
 import { archivePath } from "./tar-command.ts";
 import { readTreeFacts, type TreeFacts } from "./tree-facts.ts";
+import { detached } from "./wanted.ts";
 
 export interface StageTreeOptions {
   /** What the configuration lets a restore replace; absent: whatever the snapshot has. */
@@ -35,9 +36,10 @@ export async function stageTree(
   options: StageTreeOptions,
 ): Promise<StagedTree> {
   if (place.kind !== "service") refuseUnlessEmpty(world.files, place.path);
-  const facts = await readTreeFacts(snapshot);
-  const wanted = wantedPaths(facts, selection);
-  if (place.kind === "service") return stageService(snapshot, facts, wanted, world, options);
+  const captured = await readTreeFacts(snapshot);
+  const wanted = wantedPaths(captured, selection);
+  const facts = detached(captured, wanted);
+  if (place.kind === "service") return stageService(snapshot, captured, wanted, world, options);
   const root = Buffer.from(place.path, "utf8").toString("latin1");
   const takeBack = () => {
     if (place.kind === "scratch") removeTree(world.files, root);
@@ -45,7 +47,8 @@ export async function stageTree(
   };
   world.files.mkdirSync(place.path, { recursive: true, mode: 0o700 });
   try {
-    const tree = await restoreTree(snapshot, place.path, world, selection.paths === undefined ? {} : { only: wanted });
+    const only = selection.paths === undefined ? {} : { only: wanted };
+    const tree = await restoreTree(snapshot, place.path, world, { ...only, facts: captured });
     if (place.kind === "directory") await flush([place.path], world);
     if (!tree.owners && place.kind === "directory") {
       world.warn?.("restored files belong to the user that runs this: only root can give them to their owners");
@@ -62,11 +65,12 @@ export async function stageTree(
 
 async function stageService(
   snapshot: SnapshotReader,
-  facts: TreeFacts,
+  captured: TreeFacts,
   wanted: readonly string[],
   world: World,
   { paths, command, judge }: StageTreeOptions,
 ): Promise<StagedTree> {
+  const facts = detached(captured, wanted);
   if (command.length > 0) {
     throw new MailarkError("RESTORE_FAILED", "files can not be put into another place than this machine", {
       hint: "restore into a directory with --to, and copy them from there",
@@ -91,7 +95,7 @@ async function stageService(
   let judged: Check[];
   let kept: readonly Kept[];
   try {
-    for (const point of points) trees.push(await extractBeside(snapshot, point, world));
+    for (const point of points) trees.push(await extractBeside(snapshot, captured, point, world));
     await flush(
       trees.map(({ root }) => root),
       world,
@@ -121,9 +125,14 @@ async function stageService(
   return { place, root: "", trees, facts, wanted, where, judged, kept, remove: async () => {} };
 }
 
-async function extractBeside(snapshot: SnapshotReader, { workshop, wanted }: SwitchPoint, world: World) {
+async function extractBeside(
+  snapshot: SnapshotReader,
+  facts: TreeFacts,
+  { workshop, wanted }: SwitchPoint,
+  world: World,
+) {
   world.files.mkdirSync(bytePath(workshop), { mode: 0o700 });
-  return restoreTree(snapshot, pathText(workshop), world, { only: wanted });
+  return restoreTree(snapshot, pathText(workshop), world, { only: wanted, facts });
 }
 
 /** Everything that was written is on the disk when this resolves. */

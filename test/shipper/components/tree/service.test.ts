@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { nodeFiles } from "../../../../core/ports/files.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
@@ -103,6 +103,28 @@ describe("into the service", () => {
     expect(files).toMatchObject({ outcome: "unproven", detail: expect.stringContaining("one.conf") });
     expect(files?.detail).toContain("opt/api/.env");
     expect(readFileSync(`${host}/etc/one.conf`, "utf8")).toBe("captured");
+  });
+
+  test("a hard link between two paths comes back at both, and with either alone", async () => {
+    for (const name of ["two", "three"]) linkSync(`${host}/etc/one.conf`, `${host}/opt/api/${name}`);
+    await capture();
+    const whole = timeless(stateOf());
+    for (const selection of [{}, { paths: [`${host}/opt/api`] }]) {
+      changeAll();
+      rmSync(`${host}/opt/api`, { recursive: true });
+      const { checks } = await bringBack(selection);
+      expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+      expect(readFileSync(`${host}/opt/api/three`, "utf8")).toBe("captured");
+      expect(lstatSync(`${host}/opt/api/two`).ino).toBe(lstatSync(`${host}/opt/api/three`).ino);
+    }
+    const place = { kind: "directory", path: `${scratchDirectory()}/to` } as const;
+    const paths = [`${host}/opt/api/three`];
+    const { failed } = await restore(component(), await vault.open("configs"), place, { paths }, vault.world());
+    expect(failed).toBe(false);
+    expect(readFileSync(`${place.path}${host}/opt/api/three`, "utf8")).toBe("captured");
+    expect(readdirSync(place.path)).toEqual([host.split("/")[1]]);
+    await bringBack();
+    expect(Object.keys(timeless(stateOf()))).toEqual(Object.keys(whole));
   });
 
   test("a part that is named comes back alone", async () => {
