@@ -231,19 +231,23 @@ async function checkRoles(connection: Connection, staged: StagedPostgres, world:
     return { name: "roles", outcome: "failed", detail: `missing: ${missing.map(({ name }) => name).join(", ")}` };
   }
   const kept = new Set(keptRoles);
-  const judged = facts.roles.filter(({ name }) => !kept.has(name));
   const own = (name: string) => place.kind === "scratch" && name === facts.bootstrap;
-  const other = judged.filter(({ name, digest }) => !own(name) && now.get(name)?.digest !== digest);
-  const secrets = judged.filter(({ name, password }) => password !== undefined && now.get(name)?.password !== password);
-  if (other.length + secrets.length > 0) {
-    const detail = [
-      ...other.map(({ name }) => `${name} has other attributes, settings or memberships`),
-      ...secrets.map(({ name }) => `${name} has another password`),
+  const differences = facts.roles.flatMap(({ name, digest, password }) => {
+    const role = now.get(name);
+    return [
+      ...(own(name) || role?.digest === digest ? [] : [{ name, is: "has other attributes, settings or memberships" }]),
+      ...(password === undefined || role?.password === password ? [] : [{ name, is: "has another password" }]),
     ];
-    return { name: "roles", outcome: "failed", detail: detail.join("; ") };
+  });
+  const inWords = (these: typeof differences) => these.map(({ name, is }) => `${name} ${is}`).join("; ");
+  const wrong = differences.filter(({ name }) => !kept.has(name));
+  if (wrong.length > 0) return { name: "roles", outcome: "failed", detail: inWords(wrong) };
+  if (differences.length > 0) {
+    const detail = `were there before, stayed as they were, and are not as captured: ${inWords(differences)}`;
+    return { name: "roles", outcome: "unproven", detail };
   }
   const stayed = kept.size > 0 ? `; ${kept.size} were there before and stayed as they were` : "";
-  if (judged.some(({ password }) => password === undefined)) {
+  if (facts.roles.some(({ password }) => password === undefined)) {
     return {
       name: "roles",
       outcome: "unproven",

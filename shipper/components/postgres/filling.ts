@@ -1,13 +1,14 @@
+import { MailarkError } from "../../../core/errors.ts";
 import { refuseArrivals } from "../arrivals.ts";
 import type { Filling, World } from "../component.ts";
 import { refuseDatabases } from "../target-names.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { type DatabaseFacts, readFacts } from "./facts.ts";
-import { unload } from "./load.ts";
 import { filledDatabases, openDatabase } from "./server.ts";
 import { quoteName } from "./sql-text.ts";
 import { listTables, storing } from "./tables.ts";
+import { unload } from "./unload.ts";
 
 /** Databases are loaded one after the other; roles that were loaded stay, for a restore keeps those that it finds. */
 export function postgresFilling(config: PostgresConfig): Filling {
@@ -31,7 +32,17 @@ export function postgresFilling(config: PostgresConfig): Filling {
         const filled = databases.filter(({ name }) => present.includes(name));
         refuseArrivals("rows or tables have come", await arrivals(connection, filled, world));
         const made = present.map((name) => ({ kind: "database" as const, name }));
-        await unload(made, connection, world);
+        const stayed = await unload(made, connection, world);
+        if (stayed.length > 0) {
+          throw new MailarkError(
+            "RESTORE_FAILED",
+            `${stayed.length} databases of an earlier restore could not be dropped`,
+            {
+              detail: stayed.join(", "),
+              hint: "drop them by hand, and run the same command again",
+            },
+          );
+        }
         refuseDatabases(await filledDatabases(connection, world));
       });
     },

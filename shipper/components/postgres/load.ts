@@ -4,12 +4,14 @@ import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import { feed } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { readSmall } from "../small-part.ts";
+import { withoutRows } from "./complaint.ts";
 import type { Connection } from "./connection.ts";
 import type { DatabaseFacts, Facts } from "./facts.ts";
 import { type GlobalStatement, globalStatements, withLocation } from "./globals.ts";
 import { ownDatabases } from "./server.ts";
-import { type SessionWorld, sqlStateOf, withSession } from "./session.ts";
+import { sqlStateOf, withSession } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
+import { besides, type Made } from "./unload.ts";
 
 export interface LoadOptions {
   /** Roles that are there, and are not made. */
@@ -19,7 +21,7 @@ export interface LoadOptions {
   /** Whether tablespaces are made inside the data directory, wherever they were. */
   readonly tablespacesInside: boolean;
   /** Is told of everything that comes to be, in that order. */
-  readonly made?: (kind: "role" | "tablespace" | "database", name: string) => void;
+  readonly made?: (thing: Made) => void;
 }
 
 /**
@@ -56,18 +58,27 @@ async function loadGlobals(sql: string, facts: Facts, connection: Connection, wo
     if (options.tablespacesInside && has?.inside) await session.run("SET allow_in_place_tablespaces = on");
     const spaces = await session.query<{ name: string }>("SELECT spcname::text AS name FROM pg_catalog.pg_tablespace");
     const known = new Set(spaces.map(({ name }) => name));
-    for (const statement of statements) {
-      const { role, tablespace, creates } = statement;
-      if (tablespace !== undefined && known.has(tablespace)) continue;
+    const run = async (statement: GlobalStatement) => {
+      const { role, tablespace } = statement;
       await session.run(placed(statement, options)).catch((error) => {
         throw refused("globals", connection, error, [role ?? tablespace ?? ""]);
       });
-      if (creates && role !== undefined) options.made?.("role", role);
-      if (creates && tablespace !== undefined) options.made?.("tablespace", tablespace);
-    }
-    if (kept.has(facts.bootstrap)) return;
+    };
+    const roles = statements.filter(({ tablespace }) => tablespace === undefined);
+    // All or none: a later restore leaves a role as it finds it, and one that was only begun has no password.
+    await session.run("BEGIN");
+    for (const statement of roles) await run(statement);
     // Whoever loads must be able to go on.
-    await session.run(`ALTER ROLE ${quoteName(facts.bootstrap)} SUPERUSER LOGIN`);
+    if (!kept.has(facts.bootstrap)) await session.run(`ALTER ROLE ${quoteName(facts.bootstrap)} SUPERUSER LOGIN`);
+    for (const { role, creates } of roles)
+      if (creates && role !== undefined) options.made?.({ kind: "role", name: role });
+    await session.run("COMMIT");
+    for (const statement of statements) {
+      const { tablespace, creates } = statement;
+      if (tablespace === undefined || known.has(tablespace)) continue;
+      await run(statement);
+      if (creates) options.made?.({ kind: "tablespace", name: tablespace });
+    }
   });
 }
 
@@ -84,7 +95,6 @@ async function loadArchive(
   { made }: LoadOptions,
 ): Promise<void> {
   const own = ownDatabases.includes(name);
-  const from = name === connection.maintenanceDatabase ? otherThan(name) : connection.maintenanceDatabase;
   const args = [
     "--format=custom",
     "--create",
@@ -92,9 +102,9 @@ async function loadArchive(
     "--no-password",
     ...(own ? ["--clean", "--if-exists"] : []),
   ];
-  made?.("database", name);
+  made?.({ kind: "database", name });
   try {
-    const command = connection.command("pg_restore", [...args, connection.to(from)]);
+    const command = connection.command("pg_restore", [...args, connection.to(besides(name, connection))]);
     await feed(connection.through(world.processes), command, snapshot.readPart(snapshot.part(part)), {
       signal: world.signal,
     });
@@ -103,38 +113,13 @@ async function loadArchive(
   }
 }
 
-const otherThan = (name: string) => (name === "postgres" ? "template1" : "postgres");
-
 function refused(part: string, connection: Connection, error: unknown, about: readonly string[]): unknown {
   if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") return error;
-  // The server repeats a statement that it did not accept, which may hold a password's hash.
-  const secret = part === "globals";
-  const complaint = secret ? [`SQLSTATE ${sqlStateOf(error) ?? "unknown"}`, ...about].join(", ") : (error.detail ?? "");
+  // The server repeats statements and rows that it did not accept, which may hold a password's hash. The cause has them still, and is left out.
+  const state = [`SQLSTATE ${sqlStateOf(error) ?? "unknown"}`, ...about].join(", ");
+  const complaint = part === "globals" ? state : withoutRows(error.detail ?? "");
   return new MailarkError("RESTORE_FAILED", `the database server did not accept the part ${part}`, {
     detail: connection.scrub(complaint),
     hint: "restore to a server of the same release as the one that was captured, or a newer one, with its extensions and locales installed",
-    ...(!secret && { cause: error }),
   });
-}
-
-/** Takes away what a load has made, the last first. Throws nothing: it runs after a failure. */
-export async function unload(
-  made: readonly { readonly kind: "role" | "tablespace" | "database"; readonly name: string }[],
-  connection: Connection,
-  world: SessionWorld,
-): Promise<void> {
-  for (const { kind, name } of made.toReversed()) {
-    const from = name === connection.maintenanceDatabase ? otherThan(name) : connection.maintenanceDatabase;
-    const attempt = (sql: string) =>
-      withSession(connection, world, (session) => session.run(sql), from).catch(() => {});
-    if (kind === "database" && ownDatabases.includes(name)) {
-      if (name === "template1") await attempt("ALTER DATABASE template1 IS_TEMPLATE false");
-      await attempt(`DROP DATABASE IF EXISTS ${quoteName(name)}`);
-      await attempt(
-        `CREATE DATABASE ${quoteName(name)} TEMPLATE template0${name === "template1" ? " IS_TEMPLATE true" : ""}`,
-      );
-    } else {
-      await attempt(`DROP ${kind.toUpperCase()} IF EXISTS ${quoteName(name)}`);
-    }
-  }
 }

@@ -1,4 +1,5 @@
 /** Brings a snapshot back beside everything live: as files, in a private server, or in the service while that is empty. */
+import { asMailarkError, MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Place, Selection, Staged, World } from "../component.ts";
 import { removeTree } from "../remove-tree.ts";
@@ -8,11 +9,12 @@ import type { PostgresConfig } from "./config.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { type DatabaseFacts, type Facts, readFacts } from "./facts.ts";
 import { listRoles } from "./inventory.ts";
-import { loadSnapshot, unload } from "./load.ts";
+import { loadSnapshot } from "./load.ts";
 import { findServer, startScratchServer } from "./scratch-server.ts";
 import { filledDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
 import { type PostgresFile, writeFiles } from "./stage-directory.ts";
+import { type Made, unload } from "./unload.ts";
 
 export interface StagedPostgres extends Staged {
   readonly facts: Facts;
@@ -106,19 +108,29 @@ async function fillService(
   const wanted = databases.map(({ name }) => name);
   refuseDatabases(await filledDatabases(connection, world, wanted));
   const roles = (await withSession(connection, world, listRoles)).map(({ name }) => name);
-  const made: { kind: "role" | "tablespace" | "database"; name: string }[] = [];
+  const made: Made[] = [];
   try {
     await loadSnapshot(snapshot, facts, databases, connection, world, {
       keep: roles,
       present: roles,
       tablespacesInside: false,
-      made: (kind, name) => made.push({ kind, name }),
+      made: (thing) => made.push(thing),
     });
     return roles;
   } catch (error) {
     world.progress("taking back what was loaded");
     // An interrupted restore is taken back too.
-    await unload(made, connection, { ...world, signal: AbortSignal.timeout(300_000) });
-    throw error;
+    const stayed = await unload(made, connection, { ...world, signal: AbortSignal.timeout(300_000) });
+    throw stayed.length === 0 ? error : leaving(stayed, error);
   }
+}
+
+/** The failure, and what is left of what it had made. */
+function leaving(stayed: readonly string[], failure: unknown): MailarkError {
+  const { code, message, detail, hint } = asMailarkError(failure);
+  return new MailarkError(code, `${message}; and ${stayed.length} of what was made could not be taken back`, {
+    detail: [`still there: ${stayed.join(", ")}`, detail].filter(Boolean).join("\n"),
+    hint: `drop what is still there${hint === undefined ? "" : `; ${hint}`}`,
+    cause: failure,
+  });
 }
