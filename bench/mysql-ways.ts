@@ -1,17 +1,7 @@
-/** The ways to dump a database, encrypted, and back: each a script, and each as its own process to the end. */
+/** The ways to dump a database, encrypted, and back: each a script, and each as its own process to the end. `$SOURCE` and `$TARGET` are option files. */
 import { join } from "node:path";
 import { generateIdentity } from "../core/age/age.ts";
-
-export interface Way {
-  readonly name: string;
-  /** Dumps the database `mailserver` of the server in `$SOURCE`, and makes the result durable in the empty directory `$PLACE`. */
-  readonly store: string;
-  /** Loads what is in `$PLACE` into the empty database `mailserver` of the server in `$TARGET`. */
-  readonly load: string;
-  /** What of `$PLACE` is the result. */
-  readonly stored: string;
-  readonly env: Readonly<Record<string, string>>;
-}
+import type { Way } from "./database.ts";
 
 const dump = `mariadb-dump --defaults-extra-file="$SOURCE" --single-transaction --quick --routines --events --triggers --hex-blob mailserver`;
 const client = `mariadb --defaults-extra-file="$TARGET" --binary-mode --init-command="$QUICKLY" mailserver`;

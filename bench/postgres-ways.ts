@@ -1,17 +1,7 @@
-/** The ways to dump a database of PostgreSQL, encrypted, and back: each a script, and each as its own process to the end. */
+/** The same for PostgreSQL; `$SOURCE` and `$TARGET` are directories of sockets. */
 import { join } from "node:path";
 import { generateIdentity } from "../core/age/age.ts";
-
-export interface Way {
-  readonly name: string;
-  /** Dumps the database `mailapp` of the server in `$SOURCE` (its socket's directory), and makes the result durable in the empty directory `$PLACE`. */
-  readonly store: string;
-  /** Loads what is in `$PLACE` into the server in `$TARGET`, which has the role `mailapp` and no such database. */
-  readonly load: string;
-  /** What of `$PLACE` is the result. */
-  readonly stored: string;
-  readonly env: Readonly<Record<string, string>>;
-}
+import type { Way } from "./database.ts";
 
 const server = "host=$SOURCE user=postgres passfile=$SOURCE_PASSFILE";
 const target = "host=$TARGET user=postgres passfile=$TARGET_PASSFILE";
