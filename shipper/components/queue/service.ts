@@ -4,7 +4,7 @@
  */
 import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
-import { outputOf } from "../../processes.ts";
+import { howEnded, outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
 import type { QueueConfig } from "./config.ts";
 import { vetted } from "./gate.ts";
@@ -55,14 +55,36 @@ export async function fillService(
   const path = `${directory}/${workshop}`;
   await sh(makeWorkshop, path);
   world.progress("bringing the queue back, on hold");
-  const staged = await makeInstanceAt(path, spool, config, world);
-  await unpack(vetted(snapshot, index, { owners: staged.owners, hold: true }), staged.queueDirectory, config, world, {
-    owners: true,
-  });
-  await settle(staged, config, world);
-  await refuseWhileRunning(spool, config, world);
-  await sh(switchOver, directory, workshop, heldMaildrop);
+  try {
+    const staged = await makeInstanceAt(path, spool, config, world);
+    const archive = vetted(snapshot, index, { owners: staged.owners, hold: true });
+    await unpack(archive, staged.queueDirectory, config, world, { owners: true });
+    await settle(staged, config, world);
+    await refuseWhileRunning(spool, config, world);
+  } catch (error) {
+    await removeWorkshop(path, config, world);
+    throw error;
+  }
+  try {
+    await sh(switchOver, directory, workshop, heldMaildrop);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof MailarkError)) throw error;
+    throw new MailarkError(error.code, `the queue was not moved into place to its end: ${error.message}`, {
+      ...(error.detail !== undefined && { detail: error.detail }),
+      hint: "nothing of it would be delivered: free space or mend the disk, and run it again; if the queue then holds messages, all of them are there, on hold",
+      cause: error,
+    });
+  }
   return directory;
+}
+
+/** Also after an abort. What is left where this fails, the next restore removes. */
+async function removeWorkshop(path: string, config: QueueConfig, { processes }: World): Promise<void> {
+  const running = await processes.start(commandOf(config, ["rm", "-rf", "--", path])).catch(() => undefined);
+  running?.stdin.end();
+  running?.stdout.resume();
+  await running?.exited;
 }
 
 /** Argument: its path. Whatever an interrupted restore left in it was on hold and is in the snapshot. */
@@ -105,9 +127,16 @@ async function refuseWhileRunning(spool: Spool, config: QueueConfig, { processes
   const exit = await running.exited;
   if (exit.code === 0) return;
   signal.throwIfAborted();
+  // Of a lock that is held it says nothing but this.
+  const isHeld = exit.code === 1 && running.complaint() === "";
+  if (!isHeld) {
+    throw new MailarkError("RESTORE_FAILED", "whether Postfix is running could not be found out", {
+      hint: "`postfix check` tells what its configuration lacks: mend that, and run it again",
+      detail: running.complaint() || `master -t: ${howEnded(exit)}`,
+    });
+  }
   throw new MailarkError("RESTORE_FAILED", "Postfix is running: a queue is brought back while it is stopped", {
     hint: "run `postfix stop`, restore, and start it again: everything is on hold then",
-    detail: running.complaint(),
   });
 }
 

@@ -35,7 +35,7 @@ describe("a service", () => {
     const before = queued();
     await expect(stage()).rejects.toMatchObject({
       code: "RESTORE_FAILED",
-      message: expect.stringContaining("running"),
+      message: expect.stringMatching(/^Postfix is running/),
     });
     await host.postfix.stop();
     await expect(stage()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", message: "the queue holds 3 messages" });
@@ -104,6 +104,28 @@ describe("a service that is stopped and empty", () => {
       await tryAgain();
     }
   }, 60_000);
+
+  test("that can not be told to be stopped is left alone", async () => {
+    const broken: Processes = {
+      start: ([program, ...args], options) =>
+        nodeProcesses.start(
+          program.endsWith("/master") ? ["sh", "-c", "echo fatal: no configuration >&2; exit 1"] : [program, ...args],
+          options,
+        ),
+    };
+    await expect(stage(broken)).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringContaining("could not be found out"),
+      detail: "fatal: no configuration",
+    });
+  });
+
+  test("gets rid of what a restore that failed had staged, and says what to do of one that broke off", async () => {
+    await expect(stage(programThrough("postsuper", "exit 1"))).rejects.toMatchObject({ code: "PROGRAM_FAILED" });
+    expect(existsSync(join(host.postfix.queueDirectory, ".mailark-restore"))).toBe(false);
+    await expect(stage(movesFailFrom(7))).rejects.toMatchObject({ hint: expect.stringContaining("run it again") });
+    await tryAgain();
+  });
 
   test("that is started meanwhile is left alone, and nothing is delivered", async () => {
     let asked = 0;
