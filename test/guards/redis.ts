@@ -161,4 +161,18 @@ export const redisGuards: readonly Guard[] = [
     replace: "if (refuseUnlessEmpty === undefined) return undefined as never;",
     test: { file: stage, name: "has the files that a fresh server starts with" },
   },
+  {
+    guard: "keys that were on hold when captured are counted under the names that they had then",
+    file: "shipper/components/redis/count-keys.ts",
+    find: 'onHold ? heldPrefix : ""',
+    replace: "heldPrefix",
+    test: { file: "test/shipper/components/redis/stage.test.ts", name: "is proven, and comes back, with %j" },
+  },
+  {
+    guard: "what was on hold when captured does not stand in the way of what is put on hold",
+    file: "shipper/components/redis/hold.ts",
+    find: "name.startsWith(heldPrefix) || ",
+    replace: "",
+    test: { file: "test/shipper/components/redis/stage.test.ts", name: "is proven, and comes back, with %j" },
+  },
 ];

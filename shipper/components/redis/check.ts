@@ -83,7 +83,7 @@ function checkAppendOnly({ files, checked, problem }: NonNullable<StagedRedis["a
 }
 
 async function checkDatabase(
-  { facts, loaded }: StagedRedis,
+  { facts, loaded, held }: StagedRedis,
   connection: Connection,
   number: number,
   { clock }: World,
@@ -98,7 +98,7 @@ async function checkDatabase(
   }
   let found: CountedKeys;
   try {
-    found = await countKeys(connection, number);
+    found = await countKeys(connection, number, (held?.get(number) ?? 0) > 0);
   } catch (error) {
     const { detail, code } = asMailarkError(error);
     if (code !== "PROGRAM_FAILED" || !/NOPERM|unknown command/i.test(detail ?? "")) throw error;

@@ -15,7 +15,7 @@ export interface CountedKeys {
   readonly held: number;
 }
 
-/** One step of a scan. A key on hold counts under its own name. */
+/** One step of a scan. A key that has the prefix counts under the name without it; there may be no prefix. */
 const script = `
 local cursor, prefix, longest = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local sizes = { list = 'LLEN', set = 'SCARD', zset = 'ZCARD', hash = 'HLEN', stream = 'XLEN' }
@@ -27,7 +27,7 @@ for _, key in ipairs(page[2]) do
   local expiry = redis.call('PTTL', key)
   if kind ~= 'none' and expiry ~= -2 then
     local name = key
-    if string.sub(key, 1, #prefix) == prefix then
+    if #prefix > 0 and string.sub(key, 1, #prefix) == prefix then
       name = string.sub(key, #prefix + 1)
       held = held + 1
     end
@@ -57,25 +57,26 @@ return page[1] .. '\\n' .. string.format('%.0f', sum) .. '\\n' .. held .. '\\n' 
 const attempts = 3;
 
 /**
+ * @param onHold whether names begin with the prefix because the restore put it there, so that keys count without it.
  * @throws MailarkError as `Connection.ask`, for one where the server does not permit scripts.
  */
-export async function countKeys(connection: Connection, database: number): Promise<CountedKeys> {
+export async function countKeys(connection: Connection, database: number, onHold: boolean): Promise<CountedKeys> {
   for (let attempt = 1; ; attempt++) {
-    const counted = await scan(connection, database);
+    const counted = await scan(connection, database, onHold ? heldPrefix : "");
     const present = (await askKeyspace(connection)).find((each) => each.database === database)?.keys ?? 0;
     // Fewer were seen where some have expired, and are still in the table.
     if (counted.keys <= present || attempt === attempts) return counted;
   }
 }
 
-async function scan(connection: Connection, database: number): Promise<CountedKeys> {
+async function scan(connection: Connection, database: number, prefix: string): Promise<CountedKeys> {
   const types: Record<string, [number, number]> = {};
   let sum = 0;
   let keys = 0;
   let held = 0;
   let cursor = "0";
   do {
-    const answer = await connection.ask(["EVAL", script, "0", cursor, heldPrefix, String(longestText)], database);
+    const answer = await connection.ask(["EVAL", script, "0", cursor, prefix, String(longestText)], database);
     const [next = "", part, prefixed, ...lines] = answer.split("\n");
     if (!/^\d+$/.test(next)) throw new MailarkError("PROGRAM_FAILED", "the server's answer to a scan is none");
     cursor = next;

@@ -4,9 +4,10 @@
 export const heldPrefix = "mailark:held:";
 
 /**
- * Whether a key is one of those.
+ * Whether a key is one of those. One that was on hold when it was captured is put on hold again, on top: what is let go later finds its name
+ * free, and all that has the prefix twice had it once.
  *
- * @param patterns with `*` for any bytes and `?` for one; the whole name must match. Their text is UTF-8.
+ * @param patterns none: nothing is put on hold. With `*` for any bytes and `?` for one; the whole name must match. Their text is UTF-8.
  */
 export function holder(patterns: readonly string[]): (key: Buffer) => boolean {
   const expressions = patterns.map((pattern) => {
@@ -19,6 +20,6 @@ export function holder(patterns: readonly string[]): (key: Buffer) => boolean {
   });
   return (key) => {
     const name = key.toString("latin1");
-    return expressions.some((expression) => expression.test(name));
+    return expressions.length > 0 && (name.startsWith(heldPrefix) || expressions.some((each) => each.test(name)));
   };
 }

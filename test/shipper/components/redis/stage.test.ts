@@ -102,6 +102,32 @@ describe("an empty service", () => {
   });
 });
 
+describe("what was captured while keys were on hold", () => {
+  test.each([{ hold: ["celery", "session:*"] }, { hold: [] }])(
+    "is proven, and comes back, with %j",
+    async ({ hold }) => {
+      await (await intoService()).remove();
+      await live.ask(["LPUSH", "celery", "of the application that was started again"], 11);
+      const own = configOf(target, { hold });
+      const expected = await contentOf(live, databases);
+      const during = await captured(vault, own);
+      await throughScratch(vault, own, async (staged) => {
+        const checks = await redisComponent(own).check(staged, vault.world());
+        expect(checks.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+      });
+      await emptyAgain();
+      const staged = await redisComponent(own).stage(during, { kind: "service" }, {}, vault.world());
+      const checks = await redisComponent(own).check(staged, vault.world());
+      expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+      if (hold.length > 0) for (const _ of [1, 2]) await inShell(guideLine("RENAMENX"));
+      const names = async () => (await live.ask(["KEYS", "*celery"], 11)).split("\n").toSorted();
+      if (hold.length === 0) expect((await contentOf(live, databases)).keys).toBe(expected.keys);
+      else expect(await names()).toEqual(["_kombu.binding.celery", "celery", "mailark:held:celery"]);
+      await emptyAgain();
+    },
+  );
+});
+
 /** The line of the guide that has this word, for the sandbox's server. */
 function guideLine(word: string): string {
   const guide = readFileSync(new URL("../../../../docs/guide.md", import.meta.url), "utf8");
