@@ -7,7 +7,7 @@ import type { Check, World } from "../component.ts";
 import type { StagedTree } from "../tree/staged-tree.ts";
 import { TreeView } from "../tree/tree-view.ts";
 import { checkDkimKeys } from "./dkim-keys.ts";
-import { copyPrivately, type PrivateCopy } from "./private-copy.ts";
+import { copyPrivately, type PrivateCopy, temporaryPlaces } from "./private-copy.ts";
 
 type Verdict = Pick<Check, "outcome" | "detail">;
 
@@ -49,6 +49,10 @@ async function askCheckers(
   const roots = facts.roots.map((root) => `/${root}`).filter(isRead);
   const checks: Check[] = [];
   const copy = await copyPrivately(view, roots, world);
+  if (copy === undefined) {
+    const detail = `checkers run as nobody, who may not enter ${temporaryPlaces().join(" or ")}: set TMPDIR to a place that everybody may pass`;
+    return found.map(({ checker, path }) => ({ name: nameOf(checker, path), outcome: "unproven", detail }));
+  }
   try {
     for (const { checker, path } of found) {
       world.progress(`checking ${checker.name}`);

@@ -28,9 +28,16 @@ export interface PrivateCopy {
  * Copies the regular files that came back below some directories, links as what they lead to.
  *
  * @param roots paths that lead to the copy where they stand in a file's text.
+ * @returns `undefined` where there is no place for it that its account may enter.
  */
-export async function copyPrivately(view: TreeView, roots: readonly string[], world: World): Promise<PrivateCopy> {
-  const shelter = await openShelter({ path: `${tmpdir()}/mailark-check-${randomUUID()}`, accounts: ["nobody"] }, world);
+export async function copyPrivately(
+  view: TreeView,
+  roots: readonly string[],
+  world: World,
+): Promise<PrivateCopy | undefined> {
+  const parent = temporaryPlaces().find((each) => process.getuid?.() !== 0 || isOpen(each, world));
+  if (parent === undefined) return undefined;
+  const shelter = await openShelter({ path: `${parent}/mailark-check-${randomUUID()}`, accounts: ["nobody"] }, world);
   try {
     const [extract, ...words] = extractCommand(shelter.path, { owners: false, numeric: false });
     await feed(world.processes, shelter.command([extract, ...words]), copyOf(view, roots, shelter), world);
@@ -52,6 +59,19 @@ export async function copyPrivately(view: TreeView, roots: readonly string[], wo
     },
     remove: () => shelter.remove(),
   };
+}
+
+/** A login may have a temporary directory of its own, which nobody else may enter (pam_tmpdir(8)). */
+export const temporaryPlaces = () => [tmpdir(), "/var/tmp"];
+
+/** Whether every account may pass to there. */
+function isOpen(path: string, { files }: World): boolean {
+  const names = path.split("/").filter((name) => name !== "");
+  const passed = names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`);
+  return passed.every((each) => {
+    const status = files.statSync(each, { throwIfNoEntry: false });
+    return status !== undefined && (status.mode & 0o001) !== 0;
+  });
 }
 
 async function* copyOf(view: TreeView, roots: readonly string[], { path: top }: Shelter): AsyncGenerator<Buffer> {

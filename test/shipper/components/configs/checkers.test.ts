@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Files, nodeFiles } from "../../../../core/ports/files.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
 import { configsConfig } from "../../../../shipper/components/configs/config.ts";
 import { nodeProcesses, type Processes } from "../../../../shipper/processes.ts";
@@ -53,29 +54,44 @@ beforeEach(async () => {
 afterEach(() => vault.remove());
 
 /** What is said of the services, once the live files are gone: outcome and words by the first word of the check. */
-async function judged(processes: Processes = nodeProcesses) {
+async function judged(processes: Processes = nodeProcesses, files: Files = nodeFiles) {
   const paths = ["postfix", "dovecot", "opendkim", "opendkim.conf"].map((name) => `${etc}/${name}`);
   const component = configsComponent(configsConfig.parse({ paths }));
   expect((await vault.backup([component])).exitCode).toBe(0);
   rmSync(etc, { recursive: true });
   const place = { kind: "scratch", path: `${scratchDirectory()}/scratch` } as const;
   const staged = await component.stage(await vault.open("configs"), place, {}, vault.world());
-  const checks = await component.check(staged, vault.world({ processes }));
+  const checks = await component.check(staged, vault.world({ processes, files }));
   await staged.remove();
   return Object.fromEntries(
     checks.map(({ name, outcome, detail }) => [name.replace(/ \/.*/, ""), `${outcome}: ${detail}`.replaceAll(etc, "")]),
   );
 }
 
+/** With another directory for temporary files. */
+async function withTemporary<T>(directory: string, act: () => Promise<T>): Promise<T> {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = directory;
+  try {
+    return await act();
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+  }
+}
+
 describe("the services' own checkers", () => {
   test("read what was staged, not what is live, with includes and tables by absolute paths", async () => {
-    expect(await judged()).toMatchObject({
+    const own = mkdtempSync("/tmp/mailark-open-");
+    chmodSync(own, 0o711);
+    expect(await withTemporary(own, judged)).toMatchObject({
       postfix: "passed: postconf reads 3 settings and 1 services, and finds all 1 tables",
       dovecot: expect.stringMatching(/^passed: doveconf reads it with its includes/),
       opendkim: expect.stringMatching(/^passed/),
       "DKIM keys": "passed: 1 can be used, 1 fit the record beside them",
     });
-    expect(readdirSync("/tmp").filter((name) => name.startsWith("mailark-check-"))).toEqual([]);
+    expect(readdirSync(own).filter((name) => name.startsWith("mailark-check-"))).toEqual([]);
+    rmSync(own, { recursive: true });
   });
 
   const faults: Record<string, { spoil: () => void; check: string; says: RegExp }> = {
@@ -160,6 +176,23 @@ describe("the services' own checkers", () => {
   test.each(Object.entries(faults))("tell %s", async (_, { spoil, check, says }) => {
     spoil();
     expect((await judged())[check]).toMatch(says);
+  });
+
+  test("read the files also where only root may enter the directory for temporary files", async () => {
+    expect(await withTemporary(closed(), judged)).toMatchObject({
+      postfix: expect.stringMatching(/^passed/),
+      dovecot: expect.stringMatching(/^passed/),
+      opendkim: expect.stringMatching(/^passed/),
+    });
+  });
+
+  test("say why they could not read them where they may enter no such directory", async () => {
+    const statSync = ((path, options) => {
+      const status = nodeFiles.statSync(path, options)!;
+      if (/^\/(var\/)?tmp$/.test(String(path))) status.mode = 0o40700;
+      return status;
+    }) as Files["statSync"];
+    expect((await judged(nodeProcesses, { ...nodeFiles, statSync })).postfix).toMatch(/^unproven: .*set TMPDIR/);
   });
 
   test("that are not installed prove nothing", async () => {
