@@ -175,4 +175,18 @@ export const redisGuards: readonly Guard[] = [
     replace: "",
     test: { file: "test/shipper/components/redis/stage.test.ts", name: "is proven, and comes back, with %j" },
   },
+  {
+    guard: "keys that came after a restore was ended are not taken back with it",
+    file: at("filling.ts"),
+    find: "...(await arrivedKeys(snapshot, connection, config.hold)),",
+    replace: "",
+    test: { file: stage, name: "is left as it is when %s came afterwards" },
+  },
+  {
+    guard: "what an application gave to a queue that is on hold is not taken for the restore's",
+    file: at("arrivals.ts"),
+    find: "known.has(own) && !waiting.has(own)",
+    replace: "known.has(own)",
+    test: { file: stage, name: "is left as it is when %s came afterwards" },
+  },
 ];

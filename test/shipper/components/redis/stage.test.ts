@@ -102,6 +102,43 @@ describe("an empty service", () => {
   });
 });
 
+describe("a service whose restore was ended", () => {
+  const takeBack = () => redisComponent(configOf(target)).filling!.takeBack(snapshot, vault.world());
+
+  test("is emptied again, whatever of it was loaded, also where keys were let go", async () => {
+    await (await intoService()).remove();
+    await live.ask(["DEL", "short"]);
+    await live.ask(["UNLINK", "mailark:held:celery"], 11);
+    await live.ask(["RENAME", "other", "mailark:held:other"], 3);
+    await takeBack();
+    expect(await live.ask(["INFO", "keyspace"])).not.toContain("keys=");
+    expect(await live.ask(["FUNCTION", "LIST"])).toBe("");
+  });
+
+  test.each([
+    ["a key that is not in the snapshot", ["SET", "order\r\n1", "paid"], 0, '"order\\r\\n1" in database 0'],
+    ["a key of another database", ["SET", "short", "1"], 3, '"short" in database 3'],
+    ["a task for a queue that is on hold", ["LPUSH", "celery", "task"], 11, '"celery" in database 11'],
+    [
+      "functions",
+      ["FUNCTION", "LOAD", shop.replaceAll("twice", "thrice").replace("=shop", "=mine")],
+      0,
+      "function mine",
+    ],
+    ["a user", ["ACL", "SETUSER", "late"], 0, "user late"],
+  ])("is left as it is when %s came afterwards", async (_, words, database, detail) => {
+    await (await intoService()).remove();
+    // Fewer keys than the snapshot has: their number tells nothing.
+    for (const number of [0, 11]) await live.ask(["EVAL", "redis.call('DEL', redis.call('RANDOMKEY'))", "0"], number);
+    await live.ask(words, database);
+    const before = await contentOf(live, databases);
+    await expect(takeBack()).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY", detail });
+    expect((await contentOf(live, databases)).keys).toBe(before.keys);
+    await emptyAgain();
+    await live.ask(["ACL", "DELUSER", "late"]);
+  });
+});
+
 describe("what was captured while keys were on hold", () => {
   test.each([{ hold: ["celery", "session:*"] }, { hold: [] }])(
     "is proven, and comes back, with %j",
