@@ -1,8 +1,12 @@
+import { chownSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accountFor } from "../../../../sandbox/host/account.ts";
 import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import type { QueueConfig } from "../../../../shipper/components/queue/config.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
+import { put, queueFile } from "./queue-file.ts";
 import { defer, programThrough, queueOf, scratchPath } from "./queue-host.ts";
 
 let host: SandboxHost;
@@ -142,6 +146,21 @@ describe("a scratch place", () => {
     ).rejects.toMatchObject({
       code: "PROGRAM_FAILED",
       message: `${program} failed with exit status 1`,
+    });
+  });
+
+  test("tells a message that was damaged already, and does not fail for it", async () => {
+    const id = "AAAAA00001";
+    put(host.postfix.queueDirectory, `hold/${id}`, queueFile(id, { end: false }).subarray(0, 250));
+    const { uid, gid } = accountFor("postfix");
+    chownSync(join(host.postfix.queueDirectory, "hold", id), uid, gid);
+    const checks = await stage(nodeProcesses);
+    rmSync(join(host.postfix.queueDirectory, "hold", id));
+    expect(checks.filter(({ outcome }) => outcome === "failed")).toEqual([]);
+    expect(checks).toContainEqual({
+      name: "envelopes",
+      outcome: "unproven",
+      detail: expect.stringContaining("1 messages were damaged"),
     });
   });
 
