@@ -105,9 +105,19 @@ export const treeGuards: readonly Guard[] = [
   {
     guard: "a switch that fails is taken back",
     file: at("switch-tree.ts"),
-    find: "for (const step of undo.reverse()) await step();",
+    find: "const left = await takeBack(undo);",
     replace: "",
     test: { file: service, name: "fails at any step, everything is as it was before" },
+  },
+  {
+    guard: "an interrupt does not reach what exchanges two paths",
+    file: at("switch-tree.ts"),
+    find: '["setsid", "perl",',
+    replace: '["perl",',
+    test: {
+      file: service,
+      name: "is interrupted when two paths were exchanged just now, everything is as it was before",
+    },
   },
   {
     guard: "what a killed switch left is not removed",

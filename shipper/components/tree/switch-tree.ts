@@ -17,7 +17,7 @@ export interface Kept {
 /**
  * At any moment there is at each path either what was there before or what was staged, also when this is killed.
  *
- * @throws MailarkError what a step failed with; then everything is as it was before.
+ * @throws MailarkError what a step failed with; then everything is as it was before, unless it says that it could not be taken back.
  */
 export async function switchTrees(points: readonly SwitchPoint[], snapshotId: string, world: World): Promise<Kept[]> {
   const { files } = world;
@@ -27,6 +27,7 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
     workshop.replace(/[^/]*$/, (name) => name.replace(/^\.mailark-restore-/, switching));
   try {
     for (const point of points) {
+      world.signal.throwIfAborted();
       const { live, workshop, exists } = point;
       const marked = workshopOf(point);
       rename(files, workshop, marked);
@@ -34,12 +35,13 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
       const staged = `${marked}${live}`;
       if (exists) {
         await exchange(staged, live, world);
-        undo.push(() => exchange(staged, live, { ...world, signal: new AbortController().signal }));
+        undo.push(() => exchange(staged, live, world));
       } else {
         rename(files, staged, live);
         undo.push(() => rename(files, live, staged));
       }
     }
+    world.signal.throwIfAborted();
     for (const point of points.filter(({ exists }) => exists)) {
       const { live } = point;
       const to = freeName(files, `${live}.before-mailark-${snapshotId}`);
@@ -51,11 +53,36 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
     for (const { live } of points)
       flushDirectory(files, bytePath(live.replace(/\/[^/]*$/, "") || "/") as unknown as string);
   } catch (error) {
-    for (const step of undo.reverse()) await step();
-    throw error;
+    const left = await takeBack(undo);
+    if (left.length === 0) throw error;
+    throw new MailarkError("RESTORE_FAILED", "a switch failed, and could not be taken back to its end", {
+      detail: [error, ...left].map((one) => (one instanceof Error ? one.message : String(one))).join("\n"),
+      hint: `look at each path: it is either as before or restored, and the other one is in a directory ${switching}… beside it`,
+      cause: error,
+    });
   }
-  for (const point of points) removeEmptied(files, workshopOf(point), point.live);
+  for (const point of points) {
+    try {
+      removeEmptied(files, workshopOf(point), point.live);
+    } catch (error) {
+      // The files are in their place, and what was there is kept: that is what the caller must hear of.
+      world.warn?.("an empty directory of the restore could not be removed", `${pathText(workshopOf(point))}: ${error}`);
+    }
+  }
   return kept;
+}
+
+/** Every step, the last first, also after one that fails; returns what failed. */
+async function takeBack(undo: (() => void | Promise<void>)[]): Promise<unknown[]> {
+  const failures: unknown[] = [];
+  for (const step of undo.reverse()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  return failures;
 }
 
 function rename(files: Files, from: string, to: string): void {
@@ -72,16 +99,16 @@ function freeName(files: Files, path: string): string {
 /** `renameat2` with RENAME_EXCHANGE (renameat2(2)), which Node has not. Its numbers: asm/unistd.h. */
 const renameat2: Partial<Record<string, number>> = { x64: 316, arm64: 276 };
 
-async function exchange(one: string, other: string, { processes, signal }: World): Promise<void> {
+/** No signal reaches it, nor a terminal's interrupt: of a program that was killed nobody knows whether it had done the step. */
+async function exchange(one: string, other: string, { processes }: World): Promise<void> {
   const number = renameat2[process.arch];
   const paths = [one, other].map((path) => bytePath(path).toString("hex"));
   const script = `my ($n, @p) = @ARGV; $_ = pack("H*", $_) for @p;
     syscall($n + 0, -100, $p[0], -100, $p[1], 2) == 0 or die "$!\\n"`;
   try {
     if (number === undefined) throw new Error(`not known on ${process.arch}`);
-    await outputOf(processes, ["perl", "-e", script, String(number), ...paths], { signal });
+    await outputOf(processes, ["setsid", "perl", "-e", script, String(number), ...paths]);
   } catch (cause) {
-    signal.throwIfAborted();
     throw new MailarkError("RESTORE_FAILED", "two paths could not be exchanged in one step", {
       detail: `${pathText(other)}: ${cause instanceof MailarkError ? (cause.detail ?? cause.message) : cause}`,
       hint: "restore into a directory with --to, and take it from there; nothing was changed",

@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { linkSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { nodeFiles } from "../../../../core/ports/files.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
@@ -249,7 +250,7 @@ describe("where the switch", () => {
       };
       const processes: Processes = {
         start: async (command, options) => {
-          if (command[0] === "perl") fail();
+          if (command.includes("perl")) fail();
           return unflushed.start(command, options);
         },
       };
@@ -267,6 +268,31 @@ describe("where the switch", () => {
         `step ${at}`,
       ).toEqual([]);
     }
+  });
+
+  test("is interrupted when two paths were exchanged just now, everything is as it was before", async () => {
+    await capture();
+    changeAll();
+    const live = stateOf();
+    const controller = new AbortController();
+    const processes: Processes = {
+      async start(command, options) {
+        const running = await unflushed.start(command, options);
+        if (!command.includes("perl") || controller.signal.aborted) return running;
+        running.stdin.end();
+        running.stdout.resume();
+        const exit = await running.exited;
+        controller.abort();
+        // Whoever can be reached by the signal may be killed by it after the step was done.
+        const reached = options?.signal !== undefined || command[0] !== "setsid";
+        const exited = Promise.resolve(reached ? { signal: "SIGTERM" } : exit);
+        return { ...running, stdout: Readable.from([]), exited };
+      },
+    };
+    const interrupted = bringBack(two(), { processes, signal: controller.signal });
+    await expect(interrupted).rejects.toMatchObject({ name: "AbortError" });
+    expect({ ...stateOf(), etc: "", opt: "" }).toEqual({ ...live, etc: "", opt: "" });
+    expect(readdirSync(`${host}/etc`).filter((name) => name.includes("mailark"))).toEqual([]);
   });
 
   test("dies at any step, each path is the old one or the new one, and running it again completes it or says what to do", async () => {
