@@ -106,15 +106,25 @@ async function load(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") throw error;
-    // The server repeats the text near a mistake, which may be a password's hash.
-    const secret = part === "accounts";
-    const complaint = secret ? (/ERROR \d+ \(\w+\) at line \d+/.exec(error.detail ?? "")?.[0] ?? "") : error.detail;
+    // The server repeats the text near a mistake, and values, which may be a password's hash. The cause has them still, and is left out.
+    const said = error.detail ?? "";
+    const complaint =
+      part === "accounts" ? (/ERROR \d+ \(\w+\) at line \d+/.exec(said)?.[0] ?? "") : withoutValues(said);
     throw new MailarkError("RESTORE_FAILED", `the database server did not accept the part ${part}`, {
-      detail: connection.scrub(complaint ?? ""),
+      detail: connection.scrub(complaint),
       hint: "restore to a server of the same kind and release as the one that was captured, or a newer one",
-      ...(!secret && { cause: error }),
     });
   }
+}
+
+/**
+ * The server's own words. The client prints the whole statement before them. `near '…'` quotes up to 80 characters of it, others a value: it may have
+ * any character, so that nothing after it is kept.
+ */
+function withoutValues(said: string): string {
+  const [last] = [...said.matchAll(/^ERROR \d+ \(\w+\) at line \d+(?:(?!^ERROR \d+ \().)*/gms)].slice(-1);
+  if (last === undefined) return said.length < 1000 && !said.includes("-----") ? said : "";
+  return last[0].replace(/\b(near|entry|value:?) ['"`].*/s, "$1 …");
 }
 
 /** Takes databases and accounts away again, those only that this load has made. Throws nothing: it runs after a failure. */

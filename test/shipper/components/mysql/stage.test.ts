@@ -86,24 +86,23 @@ describe("a snapshot staged to a service", () => {
     await target.mariadb.sql("DROP USER app@'%'");
   });
 
-  test("that fails at its accounts tells no hash", async () => {
+  test.each([
+    { at: "accounts", sed: "s/IDENTIFIED BY/IDENTIFIED BUY/", said: /^ERROR 1064 \(42000\) at line \d+$/ },
+    { at: "tables", sed: "s/CREATE TABLE/CREATE TABEL/", said: /^ERROR 1064 .* near …$/ },
+  ])("that fails at its $at tells nothing of what stands there", async ({ at, sed, said }) => {
     await target.mariadb.wipe();
     const breaking: Processes = {
       start(command, options) {
         const load = command.includes("--binary-mode") && command.includes("--max-allowed-packet=1G");
-        if (!load || command.some((word) => word.startsWith("--database=")))
+        if (!load || command.includes("--database=mailserver") === (at === "accounts"))
           return nodeProcesses.start(command, options);
-        const script = "sed 's/IDENTIFIED BY/IDENTIFIED BUY/' | \"$@\"";
-        return nodeProcesses.start(["bash", "-c", script, "load", ...command], options);
+        return nodeProcesses.start(["bash", "-c", 'LC_ALL=C sed "$0" | "$@"', sed, ...command], options);
       },
     };
     const { component, snapshot, world } = await restore(breaking);
     const error = await component.stage(snapshot, { kind: "service" }, {}, world).catch((thrown) => thrown);
-    expect(error).toMatchObject({
-      code: "RESTORE_FAILED",
-      detail: expect.stringMatching(/^ERROR 1064 \(42000\) at line \d+$/),
-    });
-    expect(`${error.message} ${error.detail}`).not.toMatch(/\*[0-9A-F]{20}/);
+    expect(error).toMatchObject({ code: "RESTORE_FAILED", detail: expect.stringMatching(said) });
+    expect(error.cause).toBeUndefined();
     expect(await target.mariadb.sql("SHOW DATABASES")).toBe("information_schema\nmysql\nperformance_schema\nsys\n");
   });
 
