@@ -106,7 +106,7 @@ export const treeGuards: readonly Guard[] = [
     guard: "a switch that fails is taken back",
     file: at("switch-tree.ts"),
     find: "const left = await takeBack(undo);",
-    replace: "",
+    replace: "const left: unknown[] = [];",
     test: { file: service, name: "fails at any step, everything is as it was before" },
   },
   {
@@ -118,6 +118,13 @@ export const treeGuards: readonly Guard[] = [
       file: service,
       name: "is interrupted when two paths were exchanged just now, everything is as it was before",
     },
+  },
+  {
+    guard: "what was live is not swept away where a switch can not be taken back",
+    file: at("switch-tree.ts"),
+    find: "if (failures.has(point)) continue;",
+    replace: "",
+    test: { file: service, name: "can not be taken back at one path, the others are, and nothing is lost" },
   },
   {
     guard: "what a killed switch left is not removed",

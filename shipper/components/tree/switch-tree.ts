@@ -21,7 +21,7 @@ export interface Kept {
  */
 export async function switchTrees(points: readonly SwitchPoint[], snapshotId: string, world: World): Promise<Kept[]> {
   const { files } = world;
-  const undo: (() => void | Promise<void>)[] = [];
+  const undo: Undo[] = [];
   const kept: Kept[] = [];
   const workshopOf = ({ workshop }: SwitchPoint) =>
     workshop.replace(/[^/]*$/, (name) => name.replace(/^\.mailark-restore-/, switching));
@@ -31,14 +31,14 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
       const { live, workshop, exists } = point;
       const marked = workshopOf(point);
       rename(files, workshop, marked);
-      undo.push(() => rename(files, marked, workshop));
+      undo.push({ point, step: () => rename(files, marked, workshop) });
       const staged = `${marked}${live}`;
       if (exists) {
         await exchange(staged, live, world);
-        undo.push(() => exchange(staged, live, world));
+        undo.push({ point, step: () => exchange(staged, live, world) });
       } else {
         rename(files, staged, live);
-        undo.push(() => rename(files, live, staged));
+        undo.push({ point, step: () => rename(files, live, staged) });
       }
     }
     world.signal.throwIfAborted();
@@ -47,7 +47,7 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
       const to = freeName(files, `${live}.before-mailark-${snapshotId}`);
       const from = `${workshopOf(point)}${live}`;
       rename(files, from, to);
-      undo.push(() => rename(files, to, from));
+      undo.push({ point, step: () => rename(files, to, from) });
       kept.push({ live, kept: to });
     }
     for (const { live } of points)
@@ -66,23 +66,35 @@ export async function switchTrees(points: readonly SwitchPoint[], snapshotId: st
       removeEmptied(files, workshopOf(point), point.live);
     } catch (error) {
       // The files are in their place, and what was there is kept: that is what the caller must hear of.
-      world.warn?.("an empty directory of the restore could not be removed", `${pathText(workshopOf(point))}: ${error}`);
+      world.warn?.(
+        "an empty directory of the restore could not be removed",
+        `${pathText(workshopOf(point))}: ${error}`,
+      );
     }
   }
   return kept;
 }
 
-/** Every step, the last first, also after one that fails; returns what failed. */
-async function takeBack(undo: (() => void | Promise<void>)[]): Promise<unknown[]> {
-  const failures: unknown[] = [];
-  for (const step of undo.reverse()) {
+interface Undo {
+  readonly point: SwitchPoint;
+  readonly step: () => void | Promise<void>;
+}
+
+/**
+ * Every step, the last first; returns what failed. A point of which one fails is left there: what was live may be in its workshop, which is
+ * swept away once it has its first name again.
+ */
+async function takeBack(undo: Undo[]): Promise<unknown[]> {
+  const failures = new Map<SwitchPoint, unknown>();
+  for (const { point, step } of undo.reverse()) {
+    if (failures.has(point)) continue;
     try {
       await step();
     } catch (error) {
-      failures.push(error);
+      failures.set(point, error);
     }
   }
-  return failures;
+  return [...failures.values()];
 }
 
 function rename(files: Files, from: string, to: string): void {

@@ -295,6 +295,45 @@ describe("where the switch", () => {
     expect(readdirSync(`${host}/etc`).filter((name) => name.includes("mailark"))).toEqual([]);
   });
 
+  test("can not be taken back at one path, the others are, and nothing is lost", async () => {
+    await capture();
+    changeAll();
+    let exchanges = 0;
+    const renameSync: typeof nodeFiles.renameSync = (from, to) => {
+      if (String(to).includes(".before-mailark-")) throw new Error("EIO: disk");
+      nodeFiles.renameSync(from, to);
+    };
+    const processes: Processes = {
+      start: async (command, options) => {
+        if (command.includes("perl")) exchanges += 1;
+        // The first of those that take one back.
+        if (command.includes("perl") && exchanges === 3) throw new Error("EIO: exchange");
+        return unflushed.start(command, options);
+      },
+    };
+    await expect(bringBack(two(), { files: { ...nodeFiles, renameSync }, processes })).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      message: expect.stringContaining("could not be taken back"),
+    });
+    expect(readFileSync(`${host}/etc/postfix/maps/relay`, "utf8")).toBe("live");
+    expect(readFileSync(`${host}/opt/api/.env`, "utf8")).toBe("captured");
+    const [left = ""] = readdirSync(`${host}/opt`).filter((name) => name.startsWith(".mailark-switch-"));
+    expect(readFileSync(`${host}/opt/${left}${host}/opt/api/.env`, "utf8")).toBe("live");
+  });
+
+  test("is done, what was there is told also where an empty directory stays", async () => {
+    await capture();
+    changeAll();
+    const rmdirSync: typeof nodeFiles.rmdirSync = (path) => {
+      if (String(path).includes(".mailark-switch-")) throw new Error("EIO: disk");
+      nodeFiles.rmdirSync(path);
+    };
+    const { checks, failed } = await bringBack(two(), { files: { ...nodeFiles, rmdirSync }, processes: unflushed });
+    expect(failed).toBe(false);
+    expect(checks.find(({ name }) => name === "switched")?.detail).toContain("is kept as");
+    expect(readFileSync(`${host}/opt/api/.env`, "utf8")).toBe("captured");
+  });
+
   test("dies at any step, each path is the old one or the new one, and running it again completes it or says what to do", async () => {
     const captured = stateOf();
     await capture();
