@@ -12,6 +12,8 @@ export const usualConfigs = [
   "/etc/dovecot",
   "/etc/opendkim",
   "/etc/opendkim.conf",
+  "/etc/dkimkeys",
+  "/etc/default/opendkim",
   "/etc/rspamd",
   "/etc/mysql",
   "/etc/redis",

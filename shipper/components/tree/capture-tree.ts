@@ -13,6 +13,9 @@ import { type Finding, type Problem, Vetting } from "./vet.ts";
 /** A tree in motion is read so many times, at the most; then what moved is told. */
 const attempts = 3;
 
+/** A restore knows every entry of a tree at once, in about a kilobyte of memory each: beyond so many it is told. */
+const manyEntries = 500_000;
+
 /** Names of the two parts of a tree. */
 export interface TreeParts {
   readonly files: string;
@@ -32,12 +35,14 @@ interface Reading {
 /**
  * Captures trees as one archive.
  *
+ * @param many entries beyond which a capture warns.
  * @throws MailarkError `CAPTURE_FAILED` when none of the paths is there, or one leads through a link; what tar failed with.
  */
 export async function captureTree(
   source: TreeSource,
   context: CaptureContext,
   parts: TreeParts = treeParts,
+  many = manyEntries,
 ): Promise<Captured> {
   const { clock, processes, signal, writer, keys } = context;
   await reach(source.command, context);
@@ -68,8 +73,15 @@ export async function captureTree(
     { code: "SPECIAL_FILE_LEFT_OUT", count: sockets + count("special") },
     { code: "RIGHTS_LEFT_OUT", count: count("rights") },
     { code: "ATTRIBUTE_LEFT_OUT", count: count("attribute") },
+    { code: "MANY_FILES", count: reading.rows.length > many ? reading.rows.length : 0 },
   ].filter(({ count }) => count > 0);
   say(context, missing, reading);
+  if (reading.rows.length > many) {
+    context.warn?.(
+      `${reading.rows.length} files and directories are more than this is made for`,
+      `a restore of them needs about ${Math.ceil(reading.rows.length / 1_000_000)} GiB of memory: exclude what is no configuration`,
+    );
+  }
   return {
     cutAt,
     completeness: partly.length > 0 ? "partial" : "complete",

@@ -46,6 +46,7 @@ function usualMachine(env: Readonly<Record<string, string>>): Relocated {
   machine.link("/run/redis/redis-server.sock", host.redis.socket);
   machine.link("/var/vmail", host.vmail);
   machine.link("/etc/postfix/main.cf", join(host.postfix.configDirectory, "main.cf"));
+  machine.directory("/etc/dkimkeys");
   machine.directory("/opt/mailserver-api");
   machine.directory("/etc/letsencrypt");
   return machine;
@@ -72,7 +73,7 @@ test("everything that a host has is written, each with where it was found, and a
     redis: { socket: "/run/redis/redis-server.sock" },
     queue: {},
     mail: { root: "/var/vmail", layout: "{domain}/{user}" },
-    configs: { paths: ["/etc/postfix", "/opt/mailserver-api"], exclude: ["node_modules"] },
+    configs: { paths: ["/etc/postfix", "/etc/dkimkeys", "/opt/mailserver-api"], exclude: ["node_modules"] },
     certs: { paths: ["/etc/letsencrypt"] },
   });
   expect(text.match(/^ {2}# Found: .+$/gm)).toHaveLength(componentNames.length);

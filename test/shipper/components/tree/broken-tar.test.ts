@@ -3,7 +3,9 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Component } from "../../../../shipper/components/component.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
+import { captureTree, treeParts } from "../../../../shipper/components/tree/capture-tree.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { ownDirectory } from "../../../fixtures/scratch.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
@@ -233,4 +235,16 @@ describe("an extraction whose", () => {
       parent.remove();
     }
   });
+});
+
+test("a tree of more entries than a restore is made for is captured, and told", async () => {
+  const source = { paths: [live.path], command: [], stallSeconds: 60 };
+  const component: Component = {
+    ...treeComponent(source),
+    capture: (context) => captureTree(source, context, treeParts, 4),
+  };
+  const { outcomes, exitCode } = await vault.backup([component]);
+  expect(exitCode).toBe(0);
+  // The directory, that above it, and three files.
+  expect(outcomes[0]?.manifest?.warnings).toEqual([{ code: "MANY_FILES", count: 5 }]);
 });
