@@ -21,8 +21,9 @@ export async function checkPostgres(staged: StagedPostgres, world: World): Promi
   const checks: Check[] = [];
   for (const database of staged.databases) {
     world.progress(`checking ${database.name}`);
-    checks.push(...(await checkDatabase(connection, database, sameRelease, world)));
-    checks.push(await checkIndexes(connection, database.name, staged.place.kind === "scratch", world));
+    const inScratch = staged.place.kind === "scratch";
+    checks.push(...(await checkDatabase(connection, database, sameRelease, inScratch, world)));
+    checks.push(await checkIndexes(connection, database.name, inScratch, world));
   }
   checks.push(await checkRoles(connection, staged, world));
   return checks;
@@ -45,6 +46,7 @@ async function checkDatabase(
   connection: Connection,
   database: DatabaseFacts,
   sameRelease: boolean,
+  inScratch: boolean,
   world: World,
 ): Promise<Check[]> {
   const session = await openDatabase(connection, world, database);
@@ -56,6 +58,7 @@ async function checkDatabase(
       ...checkInventory(database, await takeInventory(session)),
       checkExtensions(database, await listExtensions(session)),
       ...checkLargeObjects(database, await measureLargeObjects(session)),
+      ...(await checkSubscriptions(session, database, inScratch)),
     ];
   } catch (error) {
     world.signal.throwIfAborted();
@@ -218,6 +221,25 @@ function checkLargeObjects({ name, largeObjects }: DatabaseFacts, found: { count
       detail: same
         ? `${found.count} have the content of the capture`
         : `${found.count}, with other content than when captured`,
+    },
+  ];
+}
+
+/** They come back switched off: two servers must not take one slot. In a service nothing flows until somebody decides. */
+async function checkSubscriptions(session: Session, { name }: DatabaseFacts, inScratch: boolean): Promise<Check[]> {
+  const off = await session.query<{ name: string }>(
+    `SELECT s.subname::text AS name FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+     WHERE d.datname = current_database() AND NOT s.subenabled ORDER BY 1`,
+  );
+  if (off.length === 0) return [];
+  const names = off.map((subscription) => subscription.name).join(", ");
+  const advice =
+    "ALTER SUBSCRIPTION … ENABLE to go on with one, ALTER SUBSCRIPTION … SET (slot_name = NONE) before you drop one";
+  return [
+    {
+      name: `subscriptions of ${name}`,
+      outcome: inScratch ? "passed" : "unproven",
+      detail: `${off.length} are off, as a restore leaves them: ${names}; ${advice}`,
     },
   ];
 }

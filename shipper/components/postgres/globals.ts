@@ -89,10 +89,14 @@ export function rolesOf(sql: string): string[] {
 }
 
 /** `CREATE TABLESPACE` with another place; an empty one is inside the data directory (`allow_in_place_tablespaces`). */
-export function withLocation(statement: string, location: string): string {
-  return statement.replace(/ LOCATION (?:E?'(?:[^'\\]|\\.|'')*')/s, ` LOCATION '${location.replaceAll("'", "''")}'`);
+export function withLocation(statement: string, place: string): string {
+  return statement.replace(new RegExp(location, "s"), ` LOCATION '${place.replaceAll("'", "''")}'`);
 }
 
+/** The place that a `CREATE TABLESPACE` names, as the literal that stands there. */
+export const locationOf = (statement: string): string | undefined => new RegExp(location, "s").exec(statement)?.[1];
+
+const location = " LOCATION (E?'(?:[^'\\\\]|\\\\.|'')*')";
 const identifier = '("(?:[^"]|"")*"|[a-z_][a-z0-9_$]*)';
 const nameOf = (text: string) => (text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text);
 

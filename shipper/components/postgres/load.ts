@@ -7,9 +7,9 @@ import { readSmall } from "../small-part.ts";
 import { withoutRows } from "./complaint.ts";
 import type { Connection } from "./connection.ts";
 import type { DatabaseFacts, Facts } from "./facts.ts";
-import { type GlobalStatement, globalStatements, withLocation } from "./globals.ts";
+import { type GlobalStatement, globalStatements, locationOf, withLocation } from "./globals.ts";
 import { ownDatabases } from "./server.ts";
-import { sqlStateOf, withSession } from "./session.ts";
+import { type Session, sqlStateOf, withSession } from "./session.ts";
 import { quoteName } from "./sql-text.ts";
 import { besides, type Made } from "./unload.ts";
 
@@ -58,6 +58,10 @@ async function loadGlobals(sql: string, facts: Facts, connection: Connection, wo
     if (options.tablespacesInside && has?.inside) await session.run("SET allow_in_place_tablespaces = on");
     const spaces = await session.query<{ name: string }>("SELECT spcname::text AS name FROM pg_catalog.pg_tablespace");
     const known = new Set(spaces.map(({ name }) => name));
+    const spacesToMake = statements.filter(
+      ({ tablespace, creates }) => creates && tablespace !== undefined && !known.has(tablespace),
+    );
+    if (!options.tablespacesInside) await refuseWithoutDirectories(spacesToMake, session);
     const run = async (statement: GlobalStatement) => {
       const { role, tablespace } = statement;
       await session.run(placed(statement, options)).catch((error) => {
@@ -80,6 +84,27 @@ async function loadGlobals(sql: string, facts: Facts, connection: Connection, wo
       if (creates) options.made?.({ kind: "tablespace", name: tablespace });
     }
   });
+}
+
+/** @throws MailarkError `RESTORE_FAILED` where the server finds no directory for a tablespace: it makes none itself. */
+async function refuseWithoutDirectories(statements: readonly GlobalStatement[], session: Session): Promise<void> {
+  const missing: string[] = [];
+  for (const { sql } of statements) {
+    const literal = locationOf(sql);
+    const [row] = await session.query<{ path: string; there: boolean }>(
+      `SELECT ${literal} AS path, coalesce((pg_catalog.pg_stat_file(${literal}, true)).isdir, false) AS there`,
+    );
+    if (row && !row.there) missing.push(row.path);
+  }
+  if (missing.length === 0) return;
+  throw new MailarkError(
+    "RESTORE_FAILED",
+    `${missing.length} directories of tablespaces are missing where the server runs`,
+    {
+      detail: missing.join("\n"),
+      hint: `make each, empty and owned by the server's account: install -d -o postgres -g postgres -m 0700 ${missing[0]}`,
+    },
+  );
 }
 
 function placed({ sql, tablespace, creates }: GlobalStatement, { tablespacesInside }: LoadOptions): string {

@@ -61,23 +61,24 @@ function readme(snapshot: SnapshotReader, databases: readonly DatabaseFacts[]): 
     const own = ownDatabases.includes(database.name);
     const from = database.name === "postgres" ? "template1" : "postgres";
     const words = own ? "--clean --if-exists --create" : "--create";
-    return `    pg_restore ${words} --exit-on-error --dbname=${from} ${fileName(database)}`;
+    return `    pg_restore ${words} --exit-on-error --dbname=${from} < ${fileName(database)}`;
   });
   return `Databases of host ${hostId}, snapshot ${snapshotId}, as of ${cutAt}
 from ${server?.flavour ?? "a server"} ${server?.version ?? ""}
 
 ${names.join("\n")}
 
-Load into an empty server of that release or a newer one, as its superuser (postgres), in this order:
+Load into an empty server of that release or a newer one, as its superuser (postgres), in this order. Where it lets in nobody else over its socket,
+as Debian's does, do it as root with "runuser -u postgres --" before each; the directories of tablespaces must be there (grep LOCATION globals.sql):
 
-    psql -X --dbname=postgres --file=globals.sql
+    psql -X --dbname=postgres < globals.sql
 ${loads.join("\n")}
 
 The first complains of roles that are there already: that is well, it gives them the password and the rights that they had, the superuser's own
 password too. Then every database is made with its owner, its settings and its rights. To load one beside a live one, under another name:
 
     createdb --template=template0 --owner=OWNER NEWNAME
-    pg_restore --exit-on-error --dbname=NEWNAME FILE.dump
+    pg_restore --exit-on-error --dbname=NEWNAME < FILE.dump
 
 That leaves out settings and rights of the database as a whole (pg_restore --create --file=- FILE.dump | head -100 shows them).
 globals.sql holds password hashes: keep it, and all of this, to yourself.

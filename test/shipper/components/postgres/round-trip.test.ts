@@ -55,6 +55,8 @@ describe("a server full of traps", () => {
     await throughScratch(async (staged) => {
       const checks = await component.check(staged, vault.world());
       expect(checks.filter(({ outcome }) => outcome !== "passed")).toEqual([]);
+      const subscriptions = checks.find(({ name }) => name === "subscriptions of rewritten");
+      expect(subscriptions?.detail).toContain("1 are off, as a restore leaves them: faraway; ALTER SUBSCRIPTION");
       expect(await globalsOf(staged.connection)).toBe(await globalsOf(source));
       for (const database of ["bytes", "empty", "mailapp", "template1", trapped]) {
         expect(await dumpOf(staged.connection, database)).toBe(await dumpOf(source, database));

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SnapshotReader } from "../../../../core/snapshot-reader.ts";
 import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import { populateMailApp } from "../../../../sandbox/host/mail-app.ts";
 import { postgresComponent } from "../../../../shipper/components/postgres/component.ts";
@@ -208,6 +209,20 @@ describe("an empty service", () => {
     expect(await databasesOf(there)).toEqual(["postgres", "precious", "template0", "template1"]);
   });
 
+  test("without the directory of a tablespace is refused before anything is made", async () => {
+    await target.postgres.wipe();
+    const sql = "CREATE ROLE early;\nCREATE TABLESPACE far OWNER early LOCATION '/nowhere/it''s';\n";
+    const globals = { part: () => ({}), readPart: () => [Buffer.from(sql)] } as unknown as SnapshotReader;
+    const options = { present: ["postgres"], keep: ["postgres"], tablespacesInside: false };
+    const facts = { bootstrap: "postgres", databases: [], roles: [] };
+    await expect(loadSnapshot(globals, facts, [], there, vault.world(), options)).rejects.toMatchObject({
+      code: "RESTORE_FAILED",
+      detail: "/nowhere/it's",
+      hint: expect.stringContaining("install -d -o postgres"),
+    });
+    expect(await ask(there, "postgres", "SELECT count(*) FROM pg_roles WHERE rolname = 'early'")).toBe("0\n");
+  });
+
   test("gets a role with its password or not at all", async () => {
     await target.postgres.wipe();
     const { snapshot } = await restore();
@@ -215,7 +230,7 @@ describe("an empty service", () => {
       start: (command, options) =>
         nodeProcesses.start(
           command.includes("psql")
-            ? ["bash", "-c", 'sed -u \'s/^ALTER ROLE mailapp WITH.*/\\\\q/\' | "$0" "$@"', ...command]
+            ? ["bash", "-c", `sed -u '/^ALTER ROLE mailapp WITH/{s/.*/\\\\q/;q}' | "$0" "$@"`, ...command]
             : command,
           options,
         ),

@@ -105,6 +105,7 @@ CREATE INDEX partly ON expressions (s) WHERE s IN ('a', 'b');
 CREATE UNIQUE INDEX failed ON expressions (n); UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'failed'::regclass;
 CREATE TABLE parent (a integer); CREATE TABLE child (b text) INHERITS (parent); ALTER TABLE parent ADD c date;
 INSERT INTO child VALUES (1, 'b', '2026-01-01');
+CREATE SUBSCRIPTION faraway CONNECTION 'host=/nowhere' PUBLICATION news WITH (connect = false);
 CREATE VIEW chosen AS SELECT s::char(3) FROM expressions WHERE s NOT IN ('a', 'b') AND seen < now();
 
 -- section bytes
