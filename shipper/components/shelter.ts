@@ -25,7 +25,12 @@ export interface ServerPlan {
   readonly endSignal?: "KILL" | "QUIT" | "TERM";
   /** Whether root runs it as root. */
   readonly asRoot?: boolean;
+  /** Whether it reads what is restored when it starts: then that may be why it does not. */
+  readonly reads?: boolean;
 }
+
+/** A scratch place could not be had, or a server in it did not start: nothing was said of what it was for. */
+export class ScratchFailure extends MailarkError {}
 
 export interface Shelter {
   readonly path: string;
@@ -40,7 +45,8 @@ export interface Shelter {
   /**
    * Starts a server; resolves when it is ready.
    *
-   * @throws MailarkError `PROGRAM_MISSING`; `PROGRAM_FAILED` with the end of its log when it ended, or was not ready within a minute.
+   * @throws MailarkError `PROGRAM_MISSING`; `PROGRAM_FAILED` with the end of its log when it ended, or was not ready within a minute, a
+   *   {@link ScratchFailure} unless it reads what is restored.
    */
   serve(plan: ServerPlan): Promise<{ end(): Promise<void> }>;
   /** Ends the servers and removes the directory. May be called again, and after an abort. */
@@ -48,7 +54,7 @@ export interface Shelter {
 }
 
 /**
- * @throws MailarkError `PROGRAM_MISSING` when the place has no `sh`; `PROGRAM_FAILED` when the directory can not be made or holds something.
+ * @throws MailarkError `PROGRAM_MISSING` when the place has no `sh`; {@link ScratchFailure} when the directory can not be made or holds something.
  */
 export async function openShelter({ path, command = [], accounts }: ShelterOptions, world: World): Promise<Shelter> {
   const { processes, signal, clock } = world;
@@ -78,7 +84,7 @@ export async function openShelter({ path, command = [], accounts }: ShelterOptio
       await feed(processes, inside(["sh", "-c", 'cat > "$1"', "sh", file]), content, { signal });
       return file;
     },
-    async serve({ name, words, ready, endSignal = "KILL", asRoot = false }) {
+    async serve({ name, words, ready, endSignal = "KILL", asRoot = false, reads = false }) {
       const log = `${path}/${name}.log`;
       const line = await processes.start(
         script(keepServer, [path, log, endSignal, ...(asRoot ? [] : become), ...words]),
@@ -110,7 +116,7 @@ export async function openShelter({ path, command = [], accounts }: ShelterOptio
             const said = await run(["tail", "-c", "2000", log]).catch(() => Buffer.alloc(0));
             await end();
             const exit = await line.exited;
-            throw exit.code === 127 ? missing(words[0]) : notUp(name, said.toString("utf8"));
+            throw exit.code === 127 ? missing(words[0]) : notUp(name, said.toString("utf8"), reads);
           }
           await clock.sleep(25, signal);
         }
@@ -198,7 +204,7 @@ async function made(guard: RunningProcess, path: string): Promise<Shelter["accou
   }
   guard.stdin.end();
   await guard.exited;
-  throw new MailarkError("PROGRAM_FAILED", "a scratch directory could not be made", {
+  throw new ScratchFailure("PROGRAM_FAILED", "a scratch directory could not be made", {
     detail: [path, guard.complaint()].filter(Boolean).join("\n"),
     hint: "its parent must exist, with room in it, and it must be absent or empty",
   });
@@ -222,8 +228,8 @@ const missing = (program: string, cause?: unknown) =>
     cause,
   });
 
-const notUp = (name: string, log: string) =>
-  new MailarkError("PROGRAM_FAILED", `the scratch server ${name} did not come up`, {
+const notUp = (name: string, log: string, reads: boolean) =>
+  new (reads ? MailarkError : ScratchFailure)("PROGRAM_FAILED", `the scratch server ${name} did not come up`, {
     detail: log,
     hint: "the scratch path must be below a directory that every user may pass through, with room for what is loaded",
   });

@@ -13,6 +13,7 @@ import { openShelter } from "../components/shelter.ts";
 import type { StagedHost } from "../components/staged-host.ts";
 import { processTag } from "../process-tag.ts";
 import { outputOf } from "../processes.ts";
+import { isOfSurroundings } from "./surroundings.ts";
 
 /** One snapshot to be proven. */
 export interface Subject {
@@ -55,12 +56,13 @@ const atOnce = 2;
 /**
  * Drills all subjects. One that fails does not stop the others.
  *
- * @throws MailarkError when there is no scratch place; the signal's reason when it is interrupted. Nothing is left then either.
+ * @throws MailarkError `ARGUMENT_INVALID` when there is no scratch place that every account may pass into; the signal's reason when it is interrupted. Nothing is left then either.
  */
 export async function drill(subjects: readonly Subject[], options: DrillOptions, world: World): Promise<DrillResult> {
   const { clock, signal } = world;
   const place = await openScratch(options.scratch, world);
   const standing: Staged[] = [];
+  let removed = false;
   try {
     const outcomes: ComponentDrill[] = [];
     const waiting = subjects.entries();
@@ -77,13 +79,26 @@ export async function drill(subjects: readonly Subject[], options: DrillOptions,
     world.progress("running the mail services on what was staged");
     const startedAt = clock.now();
     const offers: StagedHost = Object.assign({}, ...standing.map((staged) => staged.offers));
-    const checks = await options.checkHost(offers, join(place.path, "host"), world);
+    const judged = await options.checkHost(offers, join(place.path, "host"), world);
     const milliseconds = clock.now() - startedAt;
+    const checks = [...judged, ...(await removeAll())];
     return { components: outcomes, host: { verdict: verdictOf(checks), milliseconds, checks } };
   } finally {
-    await Promise.allSettled(standing.map((staged) => staged.remove()));
-    await place.remove();
+    for (const { name, detail } of await removeAll()) world.warn?.(`a drill that failed: ${name}`, detail);
     signal.throwIfAborted();
+  }
+
+  /** What could not be removed. Removes nothing twice. */
+  async function removeAll(): Promise<Check[]> {
+    const ends = await Promise.allSettled(standing.splice(0).map((staged) => staged.remove()));
+    if (!removed) ends.push(...(await Promise.allSettled([place.remove()])));
+    removed = true;
+    return ends
+      .filter((end) => end.status === "rejected")
+      .map(({ reason }) => {
+        const { message, detail, hint } = asMailarkError(reason);
+        return { name: "nothing stays", outcome: "failed", detail: [message, detail, hint].filter(Boolean).join("; ") };
+      });
   }
 }
 
@@ -121,10 +136,10 @@ async function drillOne(
   return { subject, verdict: verdictOf(all), phases, checks: all };
 }
 
-/** Where a program is missing nothing is wrong with the snapshot: it is not proven here, that is all. */
+/** Where the surroundings are the reason nothing is wrong with the snapshot: it is not proven here, that is all. */
 function checkOf(thrown: unknown): Check {
-  const { code, message, detail, hint } = asMailarkError(thrown);
-  const outcome = code === "PROGRAM_MISSING" ? "unproven" : "failed";
+  const { message, detail, hint } = asMailarkError(thrown);
+  const outcome = isOfSurroundings(thrown) ? "unproven" : "failed";
   return { name: "it can be brought back", outcome, detail: [message, detail, hint].filter(Boolean).join("; ") };
 }
 
@@ -140,8 +155,30 @@ async function openScratch(base: string, world: World) {
   await sweep(base, world);
   const path = join(base, `mailark-drill-${processTag(files)}-${randomBytes(4).toString("hex")}`);
   const shelter = await openShelter({ path, accounts: [] }, world);
-  files.chmodSync(path, 0o711);
-  return shelter;
+  try {
+    files.chmodSync(path, 0o711);
+    if (process.getuid?.() === 0) await refuseUnlessOpen(path, world);
+    return shelter;
+  } catch (error) {
+    await shelter.remove();
+    throw error;
+  }
+}
+
+/** The servers of most components run as accounts of their own. `nobody` stands for all of them. */
+async function refuseUnlessOpen(path: string, { processes, signal }: World): Promise<void> {
+  const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"] as const;
+  try {
+    await outputOf(processes, [...asNobody, "test", "-x", path], { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (asMailarkError(error).code !== "PROGRAM_FAILED") throw error;
+    throw new MailarkError("ARGUMENT_INVALID", "the servers of a drill can not pass into the directory to drill in", {
+      detail: path,
+      hint: "give one with --scratch below which every account may pass, such as /var/tmp, or let them: chmod o+x each directory above",
+      cause: error,
+    });
+  }
 }
 
 /** Accounts of scratch servers own what is below: only `rm`, which goes from directory to directory, can not be led out of it. */

@@ -4,6 +4,7 @@ import type { Guard } from "./guard.ts";
 const wholeHost = "test/shipper/drill/whole-host.test.ts";
 const usual = "test/shipper/drill/whole-host/usual-layout.test.ts";
 const settings = "test/shipper/drill/whole-host/settings.test.ts";
+const drill = "test/shipper/drill/drill.test.ts";
 const folder = "shipper/drill/whole-host";
 
 /** The check of a whole host: nothing live is touched, nothing leaves, nothing stays, and what is broken is red. */
@@ -80,5 +81,36 @@ export const wholeHostGuards: readonly Guard[] = [
     find: "if (stage.unstaged.length > 0)",
     replace: "if (stage.unstaged.length < 0)",
     test: { file: wholeHost, name: "no database" },
+  },
+  {
+    guard: "a disk that is full is not taken for a bad backup",
+    file: "shipper/drill/drill.ts",
+    find: 'isOfSurroundings(thrown) ? "unproven"',
+    replace: 'isOfSurroundings(undefined) ? "unproven"',
+    test: { file: drill, name: "where %s, that is not taken for the other" },
+  },
+  {
+    guard: "a server that does not start with what was restored is not taken for a fault of the machine",
+    file: "shipper/components/shelter.ts",
+    find: "reads ? MailarkError : ScratchFailure",
+    replace: "ScratchFailure",
+    test: { file: drill, name: "where %s, that is not taken for the other" },
+  },
+  {
+    guard: "a drill begins only where its servers can pass",
+    file: "shipper/drill/drill.ts",
+    find: "if (process.getuid?.() === 0) await refuseUnlessOpen(path, world);",
+    replace: "",
+    test: {
+      file: drill,
+      name: "a directory that the servers can not pass into is refused before anything is staged",
+    },
+  },
+  {
+    guard: "what a drill could not remove is told",
+    file: "shipper/drill/drill.ts",
+    find: "[...judged, ...(await removeAll())]",
+    replace: "judged",
+    test: { file: drill, name: "what could not be removed is told" },
   },
 ];

@@ -3,7 +3,7 @@ import { MailarkError } from "../../../core/errors.ts";
 import { outputOf } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { scratchPathAt } from "../elsewhere.ts";
-import { openShelter } from "../shelter.ts";
+import { openShelter, ScratchFailure } from "../shelter.ts";
 import { type Connection, type Flavour, openConnection, versionOf } from "./connection.ts";
 import { withSession } from "./session.ts";
 
@@ -67,7 +67,9 @@ export async function startScratchServer(options: ScratchOptions, world: World):
   } catch (error) {
     await remove();
     world.signal.throwIfAborted();
-    throw error;
+    if (!(error instanceof MailarkError) || error.code !== "PROGRAM_FAILED") throw error;
+    const { message, detail, hint } = error;
+    throw new ScratchFailure(error.code, message, { ...(detail && { detail }), ...(hint && { hint }), cause: error });
   }
 }
 

@@ -53,6 +53,7 @@ export async function startScratch(
     await shelter.serve({
       name: "redis",
       words: [server, ...settings(socket, path, facts)],
+      reads: true,
       async ready() {
         connection ??= await openConnection({ socket, stallSeconds: config.stallSeconds, wrap }, world);
         return isUp(connection);
