@@ -10,7 +10,7 @@ import { gate } from "./gate.ts";
 import { stageTree, wantedPaths } from "./stage-tree.ts";
 import type { StagedTree } from "./staged-tree.ts";
 import type { TreeSource } from "./tar-command.ts";
-import { measured, readTreeFacts, rowsOf } from "./tree-facts.ts";
+import { measured, readTreeFacts, readTreeRows, rowsOf, type TreeEntry } from "./tree-facts.ts";
 import { Vetting } from "./vet.ts";
 
 export interface TreeComponentOptions extends Omit<TreeSource, "paths"> {
@@ -88,8 +88,15 @@ async function planTree(snapshot: SnapshotReader, selection: Selection): Promise
 
 /** The archive holds what the facts say, in that order, and nothing that would not be restored. */
 async function examineTree(snapshot: SnapshotReader): Promise<void> {
-  const facts = await readTreeFacts(snapshot);
-  const expected = facts.entries[Symbol.iterator]();
+  // Both are in the same order: nothing is held in memory but names.
+  const rows = readTreeRows(snapshot);
+  const nextExpected = async (): Promise<TreeEntry | undefined> => {
+    for (;;) {
+      const { done, value } = await rows.next();
+      if (done) return undefined;
+      if (typeof value === "object") return value;
+    }
+  };
   const wrong = (what: string, path: string) =>
     new MailarkError("OBJECT_CORRUPT", `the archive of files has ${what}`, { detail: pathText(path) });
   const part = snapshot.part(treeParts.files);
@@ -100,12 +107,16 @@ async function examineTree(snapshot: SnapshotReader): Promise<void> {
       throw wrong(`a member that would not be restored (${problem})`, path);
     },
     watch: (entry) =>
-      measured(entry, (found) => {
-        const next = expected.next().value;
+      measured(entry, async (found) => {
+        const next = await nextExpected();
         if (next === undefined || rowsOf(next) !== rowsOf(found)) throw wrong("what was not captured", found.path);
       }),
   });
-  for await (const _ of archive);
-  const missing = expected.next().value;
-  if (missing !== undefined) throw wrong("not all that was captured", missing.path);
+  try {
+    for await (const _ of archive);
+    const missing = await nextExpected();
+    if (missing !== undefined) throw wrong("not all that was captured", missing.path);
+  } finally {
+    await rows.return(undefined);
+  }
 }

@@ -28,13 +28,16 @@ export interface TreeFacts {
 const largestCounted = 16 * 1024 ** 3;
 
 /** Hashes a member's bytes on their way; `done` gets what it adds up to. */
-export async function* measured({ member, chunks }: Entry, done: (entry: TreeEntry) => void): AsyncGenerator<Buffer> {
+export async function* measured(
+  { member, chunks }: Entry,
+  done: (entry: TreeEntry) => unknown,
+): AsyncGenerator<Buffer> {
   const hash = new ContentHash(member);
   for await (const chunk of chunks) {
     hash.update(chunk);
     yield chunk;
   }
-  done({ ...member, sha256: hash.digest() });
+  await done({ ...member, sha256: hash.digest() });
 }
 
 /** Of a file's content as a program reads it: with its holes. */
@@ -108,27 +111,48 @@ export const headRows = (roots: readonly string[], elsewhere: boolean): string =
   roots.map((root) => formatRow("root", escapeName(root))).join("") + (elsewhere ? formatRow("elsewhere") : "");
 
 /**
+ * All of it, in memory: about half a kilobyte an entry.
+ *
  * @throws MailarkError `OBJECT_CORRUPT` for rows that the format does not allow.
  */
 export async function readTreeFacts(snapshot: SnapshotReader, part = "facts"): Promise<TreeFacts> {
   const roots: string[] = [];
-  const entries = new Map<string, TreeEntry>();
+  const entries: TreeEntry[] = [];
   let elsewhere = false;
+  for await (const one of readTreeRows(snapshot, part)) {
+    if (typeof one === "string") roots.push(one);
+    else if (one === undefined) elsewhere = true;
+    else entries.push(one);
+  }
+  return { roots, entries, elsewhere };
+}
+
+/** One after the other: a root as its path, an entry with its attributes, `undefined` for another place. Throws as {@link readTreeFacts}. */
+export async function* readTreeRows(
+  snapshot: SnapshotReader,
+  part = "facts",
+): AsyncGenerator<string | TreeEntry | undefined> {
+  let last: TreeEntry | undefined;
   for await (const [word, path = "", ...fields] of readRows(snapshot.readPart(snapshot.part(part)))) {
     const at = unescapeName(path);
-    if (word === "elsewhere") elsewhere = true;
-    else if (word === "root") roots.push(at);
-    else if (word === "xattr" || word === "acl") {
-      const entry = entries.get(at);
+    if (word === "xattr" || word === "acl") {
       const [name = "", value = ""] = fields.map(unescapeName);
-      if (entry === undefined) throw corruptFacts();
-      if (word === "xattr") entries.set(at, { ...entry, attributes: new Map([...entry.attributes, [name, value]]) });
-      else entries.set(at, { ...entry, acl: { ...entry.acl, [name]: value } });
-    } else if (word === "hardlink")
-      entries.set(at, { ...nothing, path: at, kind: word, target: unescapeName(fields[0] ?? "") });
-    else if (word === "file" || word === "directory" || word === "symlink") entries.set(at, entryOf(word, at, fields));
+      if (last === undefined || last.path !== at) throw corruptFacts();
+      if (word === "xattr") last = { ...last, attributes: new Map([...last.attributes, [name, value]]) };
+      else last = { ...last, acl: { ...last.acl, [name]: value } };
+      continue;
+    }
+    if (word === "elsewhere") yield undefined;
+    else if (word === "root") yield at;
+    else if (word === "hardlink" || word === "file" || word === "directory" || word === "symlink") {
+      if (last !== undefined) yield last;
+      last =
+        word === "hardlink"
+          ? { ...nothing, path: at, kind: word, target: unescapeName(fields[0] ?? "") }
+          : entryOf(word, at, fields);
+    }
   }
-  return { roots, entries: [...entries.values()], elsewhere };
+  if (last !== undefined) yield last;
 }
 
 const nothing: Omit<TreeEntry, "path" | "kind"> = {
