@@ -11,7 +11,10 @@ export interface ShelterOptions {
   readonly path: string;
   /** Put before every program, to run it elsewhere; the path is then one of that place. */
   readonly command?: readonly string[];
-  /** Where this runs as root, everything in the shelter is run by the first of these accounts that is there. */
+  /**
+   * Where this runs as root, everything in the shelter is run by the first of these accounts that is there; `+NUMBER` is one without a name,
+   * where the system lets there be such a number.
+   */
   readonly accounts: readonly string[];
 }
 
@@ -144,6 +147,9 @@ fi
 owner=
 if [ "$(id -u)" = 0 ]; then
   for name; do
+    case $name in
+    +*) chown -- "\${name#+}:\${name#+}" "$path" 2> /dev/null || continue; owner="\${name#+} \${name#+}"; break ;;
+    esac
     if id -u -- "$name" > /dev/null 2>&1; then owner="$(id -u -- "$name") $(id -g -- "$name")"; break; fi
   done
 fi

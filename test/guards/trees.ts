@@ -143,4 +143,14 @@ export const treeGuards: readonly Guard[] = [
     replace: "if (false)",
     test: { file: certificates, name: "whose key is another's" },
   },
+  {
+    guard: "what checkers of configurations may read no other program may",
+    file: "shipper/components/configs/private-copy.ts",
+    find: "() => 0x70000000 + process.pid",
+    replace: "() => 65534",
+    test: {
+      file: "test/shipper/components/configs/checkers.test.ts",
+      name: "checkers run as an account that is nobody else's",
+    },
+  },
 ];

@@ -16,7 +16,7 @@ export interface PrivateCopy {
   /** Where a path of the host is in the copy. */
   at(path: string): string;
   /**
-   * What a checker says: its standard error, and how it ended. It runs as nobody, for what it reads was written by others.
+   * What a checker says: its standard error, and how it ended. It runs as nobody, under a number of its own, for what it reads was written by others.
    *
    * @throws MailarkError `PROGRAM_MISSING`.
    */
@@ -37,7 +37,8 @@ export async function copyPrivately(
 ): Promise<PrivateCopy | undefined> {
   const parent = temporaryPlaces().find((each) => process.getuid?.() !== 0 || isOpen(each, world));
   if (parent === undefined) return undefined;
-  const shelter = await openShelter({ path: `${parent}/mailark-check-${randomUUID()}`, accounts: ["nobody"] }, world);
+  const path = `${parent}/mailark-check-${randomUUID()}`;
+  const shelter = await openShelter({ path, accounts: [`+${ownNumber()}`, "nobody"] }, world);
   try {
     const [extract, ...words] = extractCommand(shelter.path, { owners: false, numeric: false });
     await feed(world.processes, shelter.command([extract, ...words]), copyOf(view, roots, shelter), world);
@@ -60,6 +61,12 @@ export async function copyPrivately(
     remove: () => shelter.remove(),
   };
 }
+
+/**
+ * An account that nobody has: what runs as `nobody` may be other programs that must not read secrets. Above all numbers that systemd
+ * hands out (its UIDS-GIDS.md), with room for each process (proc(5), pid_max).
+ */
+const ownNumber = () => 0x70000000 + process.pid;
 
 /** A login may have a temporary directory of its own, which nobody else may enter (pam_tmpdir(8)). */
 export const temporaryPlaces = () => [tmpdir(), "/var/tmp"];

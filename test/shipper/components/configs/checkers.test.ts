@@ -68,6 +68,18 @@ async function judged(processes: Processes = nodeProcesses, files: Files = nodeF
   );
 }
 
+test.runIf(process.getuid?.() === 0)("checkers run as an account that is nobody else's", async () => {
+  const accounts = new Set<string>();
+  const processes: Processes = {
+    start(command, options) {
+      for (const word of command) if (word.startsWith("--reuid=")) accounts.add(word);
+      return nodeProcesses.start(command, options);
+    },
+  };
+  await judged(processes);
+  expect([...accounts]).toEqual([`--reuid=${0x70000000 + process.pid}`]);
+});
+
 /** With another directory for temporary files. */
 async function withTemporary<T>(directory: string, act: () => Promise<T>): Promise<T> {
   const before = process.env.TMPDIR;
