@@ -75,7 +75,7 @@ export async function wantedDatabases(
 ): Promise<Database[]> {
   if (wanted === "all") {
     const servers = present.filter(({ name, open }) => open && ownDatabases.includes(name));
-    const changed = await Promise.all(servers.map(({ name }) => withSession(connection, world, isChanged, name)));
+    const changed = await Promise.all(servers.map(({ name }) => withSession(connection, world, isOurs, name)));
     const own = servers.filter((_, index) => changed[index]);
     const all = present.filter(
       (database) => database.open && (own.includes(database) || !ownDatabases.includes(database.name)),
@@ -130,6 +130,30 @@ export async function isChanged(session: Session): Promise<boolean> {
             WHERE d.datname = current_database()) AS changed`,
   );
   return row?.changed ?? false;
+}
+
+/** Whether a database that every server has is worth capturing: somebody put something into it, or gave it other rights or words. */
+const isOurs = async (session: Session) => (await isChanged(session)) || (await hasOtherRights(session));
+
+/** Compares owners, rights and comments with what initdb gives; 10 is the role that it makes, and a database that was made anew has no comment. */
+async function hasOtherRights(session: Session): Promise<boolean> {
+  const own = "'0 CONNECT,0 TEMPORARY,10 CONNECT,10 CREATE,10 TEMPORARY'";
+  const templates = "'0 CONNECT,10 CONNECT,10 CREATE,10 TEMPORARY'";
+  const [row] = await session.query<{ other: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datname = current_database() AND (d.datdba <> 10
+         OR (SELECT string_agg(concat(grantee, ' ', privilege_type), ',' ORDER BY concat(grantee, ' ', privilege_type) COLLATE "C")
+             FROM aclexplode(coalesce(d.datacl, acldefault('d', d.datdba)))) NOT IN (${own}, CASE d.datname WHEN 'template1' THEN ${templates} ELSE ${own} END)))
+       OR EXISTS (SELECT FROM pg_catalog.pg_shdescription s JOIN pg_catalog.pg_database d ON d.oid = s.objoid
+            WHERE s.classoid = 'pg_catalog.pg_database'::regclass AND d.datname = current_database()
+            AND s.description NOT IN ('default administrative connection database', 'default template for new databases'))
+       OR EXISTS (SELECT FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_init_privs i
+            ON i.objoid = n.oid AND i.classoid = 'pg_catalog.pg_namespace'::regclass AND i.objsubid = 0
+            WHERE n.nspname = 'public' AND (n.nspowner >= 16384
+            OR (SELECT string_agg(a::text, ',' ORDER BY a::text COLLATE "C") FROM unnest(n.nspacl) AS a) IS DISTINCT FROM
+               (SELECT string_agg(a::text, ',' ORDER BY a::text COLLATE "C") FROM unnest(i.initprivs) AS a)
+            OR obj_description(n.oid, 'pg_namespace') <> 'standard public schema')) AS other`,
+  );
+  return row?.other ?? false;
 }
 
 /** A session of a database in its own encoding. */

@@ -118,6 +118,7 @@ DO $$ BEGIN EXECUTE format('CREATE TABLE %1$I (a integer); INSERT INTO %1$I VALU
 CREATE TABLE common (a integer); INSERT INTO common VALUES (3);
 
 -- section postgres
+REVOKE TEMPORARY ON DATABASE postgres FROM PUBLIC;
 ALTER ROLE app SET default_transaction_read_only = on;
 ALTER DATABASE "Trap – 'one' ""✓"" \ %x" SET default_transaction_read_only = on;
 ALTER DATABASE "Trap – 'one' ""✓"" \ %x" SET statement_timeout = '1ms';
