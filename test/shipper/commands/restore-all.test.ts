@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
@@ -132,6 +132,7 @@ describe("a drill", () => {
   test("is held also where one component was never captured, and fails for it", async () => {
     host.edit((text) => `${text}  certs:\n    paths: [${application()}]\n`);
     const report = join(host.directory, "report.json");
+    chmodSync(host.directory, 0o711);
     const drill = await host.configured([
       ...["--json", "drill", "--identity", host.identity],
       ...["--scratch", host.directory, "--report", report],
