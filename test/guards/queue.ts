@@ -180,7 +180,7 @@ export const queueGuards: readonly Guard[] = [
   {
     guard: "a Postfix that was started meanwhile is left alone",
     file: at("service.ts"),
-    find: "await settle(staged, config, world);\n  await refuseWhileRunning(spool, config, world);",
+    find: "await settle(staged, config, world);\n    await refuseWhileRunning(spool, config, world);",
     replace: "await settle(staged, config, world);",
     test: { file: service, name: "that is started meanwhile is left alone, and nothing is delivered" },
   },
