@@ -125,6 +125,13 @@ export const postgresGuards: readonly Guard[] = [
     test: { file: stage, name: "gets a role with its password or not at all" },
   },
   {
+    guard: "directories of tablespaces are looked for before a role is made",
+    file: at("load.ts"),
+    find: "if (missing.length === 0) return;",
+    replace: "if (missing) return;",
+    test: { file: stage, name: "without the directory of a tablespace is refused before anything is made" },
+  },
+  {
     guard: "a load is taken back whoever is connected by now",
     file: at("unload.ts"),
     find: " WITH (FORCE)",
