@@ -28,8 +28,11 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
   const cutAt = context.clock.now();
   const writer = new SpoolWriter(config, spool.directory, context);
   let last: Listing | undefined;
+  let uncaught = 0;
   const archive = async function* () {
-    last = yield* writeMessages(config, spool.directory, writer, context);
+    const written = yield* writeMessages(config, spool.directory, writer, context);
+    last = written.listing;
+    uncaught = written.uncaught;
     const known = last.files.filter(({ queue, id }) => isLog(queue) && writer.has(id));
     // After the messages: whoever was given up is in the log before he is struck from the message.
     yield* writer.add(known);
@@ -51,7 +54,7 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
   }
   return {
     cutAt,
-    completeness: "complete",
+    completeness: uncaught > 0 ? "partial" : "complete",
     tools: { tar },
     ...(spool.version !== undefined && { server: { flavour: "postfix", version: spool.version } }),
     facts: {
@@ -65,6 +68,7 @@ export async function captureQueue(config: QueueConfig, context: CaptureContext)
       unfinished: last?.unfinished ?? 0,
     },
     warnings: [
+      ...warn("MESSAGE_NOT_CAUGHT", uncaught),
       ...warn("MESSAGE_DAMAGED", damaged),
       ...warn("STRANGE_FILE_LEFT_OUT", last?.strange.length ?? 0),
       ...warn("MESSAGE_ASIDE_LEFT_OUT", aside),
@@ -87,13 +91,20 @@ async function* writeHeld(writer: SpoolWriter, { files }: Listing): AsyncGenerat
 const isLog = (queue: string): queue is LogQueue => (logQueues as readonly string[]).includes(queue);
 const warn = (code: string, count: number): Manifest["warnings"] => (count > 0 ? [{ code, count }] : []);
 
-/** Writes every message once; returns the last walk. */
+interface Written {
+  /** The last walk. */
+  readonly listing: Listing;
+  /** Messages that were met and moved away each time; the others are no less worth for it. */
+  readonly uncaught: number;
+}
+
+/** Writes every message once. */
 async function* writeMessages(
   config: QueueConfig,
   directory: string,
   writer: SpoolWriter,
   context: CaptureContext,
-): AsyncGenerator<Buffer, Listing> {
+): AsyncGenerator<Buffer, Written> {
   const begun = context.clock.now();
   /** Met, but not where it was met any more: how many walks in a row did not meet it again. */
   const missed = new Map<string, number>();
@@ -118,7 +129,13 @@ async function* writeMessages(
     const old = unread.length > 0 ? yield* writeUnread(writer, unread, begun, missed) : false;
     quiet = old ? 0 : quiet + 1;
     const whole = (proven && unread.length === 0) || quiet >= quietWalks;
-    if (whole && missed.size === 0 && (yield* writeMaildrop(writer, first, listing))) return listing;
+    if (whole && missed.size === 0 && (yield* writeMaildrop(writer, first, listing))) {
+      return { listing, uncaught: 0 };
+    }
+    if (walk >= mostWalks && writer.messages.length > 0) {
+      yield* writeMaildrop(writer, first, listing);
+      return { listing, uncaught: Math.max(missed.size, 1) };
+    }
     if (walk >= mostWalks) {
       throw new MailarkError("CAPTURE_FAILED", `messages could not be caught in ${walk} walks over the queue`, {
         detail: [...missed.keys()].slice(0, 20).join(", "),
