@@ -94,7 +94,9 @@ describe("a restore of the whole host", () => {
       early += (await killedAfter(400 + 400 * kill, words)) ? 1 : 0;
     }
     expect(early).toBeGreaterThan(2);
-    const restored = await whole.mailark(words.slice(2));
+    let restored = await whole.mailark(words.slice(2));
+    // What was killed while it started or stopped the services may meet them on their way.
+    if (restored.code === 3) restored = await whole.mailark(words.slice(2));
     expect(restored.code, restored.stdout + restored.stderr).toBe(0);
     const after = await look(host, addresses);
     const own = Object.entries(after.files).filter(([path]) => !path.includes(".before-mailark-"));

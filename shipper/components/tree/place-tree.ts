@@ -27,8 +27,7 @@ export const switching = ".mailark-switch-";
 /**
  * Finds out where wanted paths go, and refuses before anything is touched what can not be switched in one step.
  *
- * @throws MailarkError `RESTORE_FAILED` for what is directly below the root directory, a mount point, or a parent that is no directory; `TARGET_NOT_EMPTY` where a restore was killed
- *   while it switched.
+ * @throws MailarkError `RESTORE_FAILED` for what is directly below the root directory, a mount point, or a parent that is no directory.
  */
 export function switchPoints(files: Files, wanted: readonly string[], snapshotId: string): SwitchPoint[] {
   const points = new Map<string, SwitchPoint>();
@@ -61,30 +60,39 @@ function refuseUnlessSwitchable(files: Files, live: string, parent: string, exis
   // A snapshot that names /etc or /root as a whole is a mistake, or worse.
   if (exists && parent === "/") refuse("it is a directory of the system itself");
   if (exists && files.lstatSync(bytePath(live)).dev !== status.dev) refuse("it is a mount point");
-  const names = files.readdirSync(bytePath(parent), { encoding: "latin1" }) as string[];
-  const left = names.find((name) => name.startsWith(switching));
-  if (left === undefined) return;
-  throw new MailarkError("TARGET_NOT_EMPTY", "a restore was killed while it switched", {
-    detail: pathText(`${parent}/${left}`),
-    hint: "every path is either as before or restored; in there is the other one of the two: look at it, move it away, and start again",
-  });
 }
 
 function statusOf(files: Files, path: string) {
   return files.lstatSync(bytePath(path), { throwIfNoEntry: false });
 }
 
-/** Removes what a restore that was killed left: only what it wrote itself. */
+/**
+ * Clears away what a restore that was killed left: what it wrote itself is removed. One that was killed while it switched may hold what was live
+ * before; that is kept beside, under the name that everything has that is kept.
+ */
 export function sweepWorkshops(
-  { files, progress }: World,
+  { files, progress, warn }: World,
   points: readonly SwitchPoint[],
   remove: (path: string) => void,
 ) {
-  for (const parent of new Set(points.map(({ workshop }) => workshop.replace(/\/[^/]*$/, "") || "/"))) {
-    const names = files.readdirSync(bytePath(parent), { encoding: "latin1" }) as string[];
+  for (const parent of new Set(points.map(({ workshop }) => workshop.replace(/\/[^/]*$/, "")))) {
+    const names = files.readdirSync(bytePath(parent || "/"), { encoding: "latin1" }) as string[];
     for (const name of names.filter((each) => each.startsWith(staging))) {
       progress("removing what a restore that was killed left");
-      remove(`${parent === "/" ? "" : parent}/${name}`);
+      remove(`${parent}/${name}`);
     }
+    for (const name of names.filter((each) => each.startsWith(switching))) {
+      const kept = freeName(files, `${parent}/${name.slice(1)}.before-mailark-killed`);
+      files.renameSync(bytePath(`${parent}/${name}`), bytePath(kept));
+      warn?.("a restore was killed while it switched: what may have been live before it is kept", pathText(kept));
+    }
+  }
+}
+
+/** A path that nothing has yet: the one that is asked for, or that with a number. */
+export function freeName(files: Files, path: string): string {
+  for (let number = 1; ; number += 1) {
+    const name = number === 1 ? path : `${path}-${number}`;
+    if (statusOf(files, name) === undefined) return name;
   }
 }

@@ -5,7 +5,7 @@ import { flushDirectory } from "../../../core/ports/files.ts";
 import { outputOf } from "../../processes.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { World } from "../component.ts";
-import { type SwitchPoint, switching } from "./place-tree.ts";
+import { freeName, type SwitchPoint, switching } from "./place-tree.ts";
 import { parentsOf } from "./vet.ts";
 
 /** What was live before, and where it is now. Absolute paths in latin1. */
@@ -99,13 +99,6 @@ async function takeBack(undo: Undo[]): Promise<unknown[]> {
 
 function rename(files: Files, from: string, to: string): void {
   files.renameSync(bytePath(from), bytePath(to));
-}
-
-function freeName(files: Files, path: string): string {
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? path : `${path}-${number}`;
-    if (files.lstatSync(bytePath(name), { throwIfNoEntry: false }) === undefined) return name;
-  }
 }
 
 /** `renameat2` with RENAME_EXCHANGE (renameat2(2)), which Node has not. Its numbers: asm/unistd.h. */

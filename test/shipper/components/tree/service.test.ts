@@ -334,7 +334,7 @@ describe("where the switch", () => {
     expect(readFileSync(`${host}/opt/api/.env`, "utf8")).toBe("captured");
   });
 
-  test("dies at any step, each path is the old one or the new one, and running it again completes it or says what to do", async () => {
+  test("dies at any step, each path is the old one or the new one, and running it again completes it", async () => {
     const captured = stateOf();
     await capture();
     changeAll();
@@ -355,28 +355,23 @@ describe("where the switch", () => {
     const steps = [...whole.calls.entries()].filter(
       ([index, call]) => index >= first && /rename|start|rmdir/.test(call),
     );
-    let refused = 0;
+    let kept = 0;
     for (const [index, call] of steps) {
       const when = `${call}, call ${index + 1}`;
       const plan = faultPlan({ at: index + 1, die: "before" });
       await run(plan);
       expect(plan.struck, when).toBe(true);
       expectOldOrNew(captured, live, when);
-      const again = await bringBack(two(), { processes: unflushed }).then(
-        () => undefined,
-        (error) => error,
-      );
-      if (again === undefined) continue;
-      refused += 1;
-      expect(again, when).toMatchObject({
-        code: "TARGET_NOT_EMPTY",
-        message: expect.stringContaining("killed while it switched"),
-      });
-      expect(lstatSync(again.detail).isDirectory()).toBe(true);
-      expectOldOrNew(captured, live, `refused, ${when}`);
+      await bringBack(two(), { processes: unflushed });
+      expect(
+        readdirSync(`${host}/etc`).filter((name) => name.startsWith(".")),
+        when,
+      ).toEqual([]);
+      // Where it was killed in the middle, what was live before is not lost: it is what the second restore found, or in what the first left.
+      const left = readdirSync(`${host}/etc`).filter((name) => name.endsWith(".before-mailark-killed"));
+      kept += left.length;
     }
-    expect(refused).toBeGreaterThan(4);
-    expect(refused).toBeLessThan(steps.length);
+    expect(kept).toBeGreaterThan(2);
   });
 
   test("was never begun, what was staged for it is swept away by the next one", async () => {
