@@ -129,11 +129,11 @@ export const treeGuards: readonly Guard[] = [
   {
     guard: "what a killed switch left is not removed",
     file: at("place-tree.ts"),
-    find: "if (left === undefined) return;",
-    replace: "if (left !== null) return;",
+    find: "files.renameSync(bytePath(`${parent}/${name}`), bytePath(kept));",
+    replace: "remove(`${parent}/${name}`);",
     test: {
       file: service,
-      name: "dies at any step, each path is the old one or the new one, and running it again completes it or says what to do",
+      name: "dies at any step, each path is the old one or the new one, and running it again completes it",
     },
   },
   {
