@@ -129,8 +129,8 @@ export const treeGuards: readonly Guard[] = [
   {
     guard: "what a killed switch left is not removed",
     file: at("place-tree.ts"),
-    find: "files.renameSync(bytePath(`${parent}/${name}`), bytePath(kept));",
-    replace: "remove(`${parent}/${name}`);",
+    find: ", bytePath(kept));",
+    replace: ", bytePath(kept)); remove(kept);",
     test: {
       file: service,
       name: "dies at any step, each path is the old one or the new one, and running it again completes it",
