@@ -15,7 +15,7 @@ import { type Fault, type FaultPlan, faultPlan, withFaults } from "../fixtures/f
 import { createVault, type Vault } from "../fixtures/vault.ts";
 
 /** How many points of a run are tried in each way of dying. */
-const points = 14;
+const points = process.env.MAILARK_LONG ? 40 : 8;
 
 let host: SandboxHost;
 let components: readonly Component[];

@@ -60,7 +60,7 @@ test("a process group that is killed at any moment leaves whole snapshots, and t
   const startedAt = performance.now();
   expect((await mailark(["backup"])).exitCode).toBe(0);
   const lasts = performance.now() - startedAt;
-  const kills = 10;
+  const kills = 8;
   let early = 0;
   for (let kill = 1; kill <= kills; kill += 1) {
     const running = spawn(process.execPath, [program, "--config", config, "backup"], {

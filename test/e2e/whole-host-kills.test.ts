@@ -12,7 +12,7 @@ import { scratchDirectory } from "../fixtures/scratch.ts";
 import { startWholeHost, type WholeHost } from "../fixtures/whole-host.ts";
 
 /** How often each is killed; the long run does more. */
-const kills = process.env.MAILARK_LONG ? 40 : 6;
+const kills = process.env.MAILARK_LONG ? 40 : 5;
 
 let whole: WholeHost;
 let before: Sight;

@@ -109,7 +109,7 @@ test("what is named is captured and nothing else", async () => {
 });
 
 test("a mail root that is gone fails, and nothing is stored in its place", async () => {
-  host.edit((text) => text.replace(host.vmail, join(host.directory, "gone")));
+  host.edit((text) => text.replaceAll(host.vmail, join(host.directory, "gone")));
   const said = await host.configured(["backup"]);
   expect(said.code).toBe(1);
   expect(said.stdout).toContain("ENOENT");
