@@ -28,17 +28,25 @@ export class Storyteller {
    * Runs a command as the operator would type it, and shows what it prints.
    *
    * @param shown what is printed in place of the real command.
-   * @throws when it ends with another status than 0.
+   * @param statuses those that it may end with.
+   * @throws when it ends with another status.
    */
-  async command(shown: string, [program, ...args]: readonly [string, ...string[]], hide?: RegExp): Promise<string> {
+  async command(
+    shown: string,
+    [program, ...args]: readonly [string, ...string[]],
+    statuses: readonly number[] = [0],
+  ): Promise<{ readonly stdout: string; readonly status: number }> {
     process.stdout.write(`\n  ${styleText("cyan", `$ ${shown}`)}\n`);
     const startedAt = performance.now();
-    const { stdout } = await execa(program, args, { stdin: "ignore", stderr: "inherit" });
+    const result = await execa(program, args, { stdin: "ignore", stderr: "inherit", reject: false });
+    const { stdout, exitCode: status } = result;
     this.#times.push({ what: shown, seconds: (performance.now() - startedAt) / 1000 });
     for (const line of stdout.split("\n")) {
-      if (!hide?.test(line)) process.stdout.write(`  ${styleText("dim", "│")} ${line}\n`);
+      process.stdout.write(`  ${styleText("dim", "│")} ${line}\n`);
     }
-    return stdout;
+    if (status === undefined || !statuses.includes(status))
+      throw new Error(`${shown} ended with ${status ?? result.signal}`);
+    return { stdout, status };
   }
 
   /** How long each step took, as a table. */
