@@ -1,7 +1,7 @@
 import { MailarkError } from "../../core/errors.ts";
 import type { World } from "../components/component.ts";
 import type { MysqlConfig } from "../components/mysql/config.ts";
-import { openConnection } from "../components/mysql/connection.ts";
+import { withConnection } from "../components/mysql/connection.ts";
 import { askServer } from "../components/mysql/server.ts";
 import { withSession } from "../components/mysql/session.ts";
 import { quoteName } from "../components/mysql/sql-text.ts";
@@ -35,9 +35,8 @@ export function askAccounts(
 }
 
 async function askMysql(config: AccountsConfig, mysql: MysqlConfig, world: World, limit: number): Promise<Accounts> {
-  const connection = await openConnection(mysql, world);
-  try {
-    return await withSession(connection, world, async (session) => {
+  return withConnection(mysql, world, async (connection) => {
+    return withSession(connection, world, async (session) => {
       const { flavour } = await askServer(session);
       const longest = flavour === "mariadb" ? `max_statement_time=${limit / 1000}` : `max_execution_time=${limit}`;
       await session.query(`SET SESSION lock_wait_timeout=${Math.ceil(limit / 1000)}, ${longest}`);
@@ -45,9 +44,7 @@ async function askMysql(config: AccountsConfig, mysql: MysqlConfig, world: World
       await session.query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
       return answers(config, (sql) => session.query(sql));
     });
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 async function askPostgres(
@@ -56,10 +53,9 @@ async function askPostgres(
   world: World,
   limit: number,
 ): Promise<Accounts> {
-  const connection = await postgres.openConnection(server, world);
   const limits = `SET LOCAL statement_timeout = ${limit}; SET LOCAL lock_timeout = ${limit}`;
-  try {
-    return await psql.withSession(
+  return postgres.withConnection(server, world, async (connection) => {
+    return psql.withSession(
       connection,
       world,
       async (session) => {
@@ -70,9 +66,7 @@ async function askPostgres(
       },
       config.database,
     );
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /** In a WITH the text of the configuration can be nothing but a query, of as many columns as are named. */

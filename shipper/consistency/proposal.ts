@@ -1,6 +1,6 @@
 import type { World } from "../components/component.ts";
 import { type MysqlConfig, mysqlConfigSchema } from "../components/mysql/config.ts";
-import { openConnection } from "../components/mysql/connection.ts";
+import { withConnection } from "../components/mysql/connection.ts";
 import { withSession } from "../components/mysql/session.ts";
 import { quoteTexts } from "../components/mysql/sql-text.ts";
 import type { AccountsConfig } from "./config.ts";
@@ -40,12 +40,9 @@ const tables = ["virtual_users", "virtual_domains", "virtual_aliases", "mailbox"
  */
 export async function proposeAccounts(server: Partial<MysqlConfig>, world: World): Promise<AccountsConfig | undefined> {
   try {
-    const connection = await openConnection(mysqlConfigSchema.parse(server), world);
-    try {
-      return proposalOf(await withSession(connection, world, ({ query }) => query(columnsOf(tables))));
-    } finally {
-      connection.close();
-    }
+    return await withConnection(mysqlConfigSchema.parse(server), world, async (connection) =>
+      proposalOf(await withSession(connection, world, ({ query }) => query(columnsOf(tables)))),
+    );
   } catch {
     world.signal.throwIfAborted();
     return undefined;

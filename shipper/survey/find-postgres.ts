@@ -3,8 +3,8 @@ import { asMailarkError } from "../../core/errors.ts";
 import type { World } from "../components/component.ts";
 import { postgresComponent } from "../components/postgres/component.ts";
 import { type PostgresConfig, postgresConfigSchema } from "../components/postgres/config.ts";
-import { openConnection } from "../components/postgres/connection.ts";
-import { openSession } from "../components/postgres/session.ts";
+import { withConnection } from "../components/postgres/connection.ts";
+import { withSession } from "../components/postgres/session.ts";
 import type { Found } from "./found.ts";
 import { entriesOf } from "./look.ts";
 
@@ -48,17 +48,10 @@ function portsIn({ files }: World, directory: string): number[] {
 
 async function letsIn(server: PostgresConfig, world: World): Promise<boolean> {
   try {
-    const connection = await openConnection(server, world);
-    try {
-      const session = await openSession(connection, world);
-      try {
-        return (await session.query("SELECT true AS here")).length === 1;
-      } finally {
-        await session.close();
-      }
-    } finally {
-      connection.close();
-    }
+    const rows = await withConnection(server, world, (connection) =>
+      withSession(connection, world, (session) => session.query("SELECT true AS here")),
+    );
+    return rows.length === 1;
   } catch {
     world.signal.throwIfAborted();
     return false;

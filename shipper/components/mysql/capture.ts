@@ -10,7 +10,7 @@ import type { Manifest } from "../../../core/manifest.ts";
 import type { CaptureContext, Captured } from "../component.ts";
 import { together } from "../together.ts";
 import type { MysqlConfig } from "./config.ts";
-import { type Connection, openConnection } from "./connection.ts";
+import { type Connection, withConnection } from "./connection.ts";
 import { blockCommits, openView } from "./consistent-view.ts";
 import { dumpPrograms, keepsHistory, tablesArguments } from "./dump-arguments.ts";
 import { dumpOutput } from "./dump-output.ts";
@@ -41,12 +41,9 @@ export async function captureMysql(
   context: CaptureContext,
   { measured = true }: { readonly measured?: boolean } = {},
 ): Promise<Captured> {
-  const connection = await openConnection(config, context);
-  try {
-    return await captureFrom(connection, config.databases, context, measured);
-  } finally {
-    connection.close();
-  }
+  return withConnection(config, context, async (connection) => {
+    return captureFrom(connection, config.databases, context, measured);
+  });
 }
 
 async function captureFrom(

@@ -3,7 +3,7 @@ import type { Component, Estimate, World } from "../component.ts";
 import { captureMysql } from "./capture.ts";
 import { checkMysql } from "./check.ts";
 import type { MysqlConfig } from "./config.ts";
-import { openConnection } from "./connection.ts";
+import { withConnection } from "./connection.ts";
 import { readFacts } from "./facts.ts";
 import { mysqlFilling } from "./filling.ts";
 import { partsOf, planMysql } from "./select.ts";
@@ -28,9 +28,8 @@ export function mysqlComponent(config: MysqlConfig): Component<StagedMysql> {
 
 /** Every database with the bytes that the server gives for its tables. */
 async function estimateMysql(config: MysqlConfig, world: World): Promise<Estimate[]> {
-  const connection = await openConnection(config, world);
-  try {
-    return await withSession(connection, world, async (session) => {
+  return withConnection(config, world, async (connection) => {
+    return withSession(connection, world, async (session) => {
       const databases = wantedDatabases(await listDatabases(session), config.databases);
       const rows = await session.query(
         `SELECT table_schema, SUM(data_length) FROM information_schema.tables
@@ -39,9 +38,7 @@ async function estimateMysql(config: MysqlConfig, world: World): Promise<Estimat
       const bytes = new Map(rows.map(([name, sum]) => [name!, Number(sum)]));
       return databases.map((what) => ({ what, bytes: bytes.get(what) || 0 }));
     });
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /** The facts can be read, and every database that they name has its part. */

@@ -132,6 +132,20 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   }
 }
 
+/** Runs `work` with a connection of its own, and closes that. Throws as {@link openConnection} does, and what `work` throws. */
+export async function withConnection<T>(
+  options: ConnectionOptions,
+  world: World,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await openConnection(options, world);
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
+}
+
 function prefixed(prefix: readonly string[], program: string, args: readonly string[]): [string, ...string[]] {
   return [...prefix, program, ...args] as [string, ...string[]];
 }

@@ -2,7 +2,7 @@ import { refuseArrivals } from "../arrivals.ts";
 import type { Filling, World } from "../component.ts";
 import { refuseDatabases } from "../target-names.ts";
 import type { MysqlConfig } from "./config.ts";
-import { type Connection, openConnection } from "./connection.ts";
+import { type Connection, withConnection } from "./connection.ts";
 import { type DatabaseFacts, listTables, readFacts } from "./facts.ts";
 import { listDatabases } from "./server.ts";
 import { withSession } from "./session.ts";
@@ -10,21 +10,15 @@ import { quoteName } from "./sql-text.ts";
 
 /** Databases are loaded one after the other; accounts that were loaded stay, for loading them twice does no harm. */
 export function mysqlFilling(config: MysqlConfig): Filling {
-  const connected = async <T>(world: World, work: (connection: Connection) => Promise<T>): Promise<T> => {
-    const connection = await openConnection(config, world);
-    try {
-      return await work(connection);
-    } finally {
-      connection.close();
-    }
-  };
   return {
     refuseUnlessEmpty: (world) =>
-      connected(world, async (connection) => refuseDatabases(await withSession(connection, world, listDatabases))),
+      withConnection(config, world, async (connection) =>
+        refuseDatabases(await withSession(connection, world, listDatabases)),
+      ),
     async takeBack(snapshot, world) {
       const { databases } = await readFacts(snapshot);
       const own = new Set(databases.map(({ name }) => name));
-      await connected(world, async (connection) => {
+      await withConnection(config, world, async (connection) => {
         const present = await withSession(connection, world, listDatabases);
         refuseDatabases(present.filter((name) => !own.has(name)));
         refuseArrivals("rows or tables have come", await arrivals(connection, databases, present, world));

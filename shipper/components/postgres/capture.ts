@@ -10,7 +10,7 @@ import type { CaptureContext, Captured } from "../component.ts";
 import { together } from "../together.ts";
 import { ArchiveWalker, wholeArchive } from "./archive.ts";
 import type { PostgresConfig } from "./config.ts";
-import { type Connection, openConnection } from "./connection.ts";
+import { type Connection, withConnection } from "./connection.ts";
 import { dumpOutput } from "./dump-output.ts";
 import type { DatabaseFacts, Facts, TableFacts } from "./facts.ts";
 import { captureGlobals, rolesOf } from "./globals.ts";
@@ -32,12 +32,9 @@ export async function capturePostgres(
   context: CaptureContext,
   { measured = true }: { readonly measured?: boolean } = {},
 ): Promise<Captured> {
-  const connection = await openConnection(config, context);
-  try {
-    return await captureFrom(connection, config.databases, context, measured);
-  } finally {
-    connection.close();
-  }
+  return withConnection(config, context, async (connection) => {
+    return captureFrom(connection, config.databases, context, measured);
+  });
 }
 
 async function captureFrom(

@@ -3,7 +3,7 @@ import type { Component, Estimate, World } from "../component.ts";
 import { capturePostgres } from "./capture.ts";
 import { checkPostgres } from "./check.ts";
 import type { PostgresConfig } from "./config.ts";
-import { openConnection } from "./connection.ts";
+import { withConnection } from "./connection.ts";
 import { readFacts } from "./facts.ts";
 import { postgresFilling } from "./filling.ts";
 import { planPostgres } from "./select.ts";
@@ -27,14 +27,11 @@ export function postgresComponent(config: PostgresConfig): Component<StagedPostg
 
 /** Every database with the bytes that it takes on the server. */
 async function estimatePostgres(config: PostgresConfig, world: World): Promise<Estimate[]> {
-  const connection = await openConnection(config, world);
-  try {
+  return withConnection(config, world, async (connection) => {
     const present = await withSession(connection, world, listDatabases);
     const databases = await wantedDatabases(connection, present, config.databases, world);
     return databases.map(({ name, bytes }) => ({ what: name, bytes }));
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 /** The facts can be read, and every database that they name has its part. */

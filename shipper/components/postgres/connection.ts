@@ -138,6 +138,20 @@ export async function openConnection(options: ConnectionOptions, world: World): 
   };
 }
 
+/** Runs `work` with a connection of its own, and closes that. Throws as {@link openConnection} does, and what `work` throws. */
+export async function withConnection<T>(
+  options: ConnectionOptions,
+  world: World,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await openConnection(options, world);
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
+}
+
 /** libpq takes a password file for none unless it is a plain file; the environment of a program can be read by its own user only. */
 const handSecret = 'IFS= read -r PGPASSWORD || exit; export PGPASSWORD; exec "$@"';
 

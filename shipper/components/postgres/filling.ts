@@ -3,7 +3,7 @@ import { refuseArrivals } from "../arrivals.ts";
 import type { Filling, World } from "../component.ts";
 import { refuseDatabases } from "../target-names.ts";
 import type { PostgresConfig } from "./config.ts";
-import { type Connection, openConnection } from "./connection.ts";
+import { type Connection, withConnection } from "./connection.ts";
 import { type DatabaseFacts, readFacts } from "./facts.ts";
 import { filledDatabases, openDatabase } from "./server.ts";
 import { quoteName } from "./sql-text.ts";
@@ -12,21 +12,13 @@ import { unload } from "./unload.ts";
 
 /** Databases are loaded one after the other; roles that were loaded stay, for a restore keeps those that it finds. */
 export function postgresFilling(config: PostgresConfig): Filling {
-  const connected = async <T>(world: World, work: (connection: Connection) => Promise<T>): Promise<T> => {
-    const connection = await openConnection(config, world);
-    try {
-      return await work(connection);
-    } finally {
-      connection.close();
-    }
-  };
   return {
     refuseUnlessEmpty: (world) =>
-      connected(world, async (connection) => refuseDatabases(await filledDatabases(connection, world))),
+      withConnection(config, world, async (connection) => refuseDatabases(await filledDatabases(connection, world))),
     async takeBack(snapshot, world) {
       const { databases } = await readFacts(snapshot);
       const own = new Set(databases.map(({ name }) => name));
-      await connected(world, async (connection) => {
+      await withConnection(config, world, async (connection) => {
         const present = await filledDatabases(connection, world);
         refuseDatabases(present.filter((name) => !own.has(name)));
         const filled = databases.filter(({ name }) => present.includes(name));

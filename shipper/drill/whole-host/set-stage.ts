@@ -3,7 +3,7 @@ import { posix } from "node:path";
 import { MailarkError } from "../../../core/errors.ts";
 import { bytePath } from "../../components/byte-path.ts";
 import type { World } from "../../components/component.ts";
-import { openConnection } from "../../components/mysql/connection.ts";
+import { withConnection } from "../../components/mysql/connection.ts";
 import { withSession } from "../../components/mysql/session.ts";
 import { quoteText } from "../../components/mysql/sql-text.ts";
 import type { StagedHost } from "../../components/staged-host.ts";
@@ -127,8 +127,7 @@ async function letIn(logins: readonly DatabaseLogin[], socket: string, world: Wo
   const users = new Set(logins.filter(({ kind, host }) => kind === "mysql" && isAddress(host)).map(({ user }) => user));
   if (users.size === 0) return;
   const options = { socket, user: "root", command: [], stallSeconds: 60, noOptionFiles: true };
-  const connection = await openConnection(options, world);
-  try {
+  return withConnection(options, world, async (connection) => {
     await withSession(connection, world, async (session) => {
       for (const user of users) {
         const rows = await session.query(`SELECT Host FROM mysql.user WHERE User = ${quoteText(user)}`);
@@ -138,9 +137,7 @@ async function letIn(logins: readonly DatabaseLogin[], socket: string, world: Wo
         await session.query(`RENAME USER ${quoteText(user)}@${quoteText(own)} TO ${quoteText(user)}@'localhost'`);
       }
     });
-  } finally {
-    connection.close();
-  }
+  });
 }
 
 const isAddress = (host: string) => host !== "" && !host.startsWith("/") && !host.startsWith("unix:");
