@@ -396,8 +396,8 @@ export const mailGuards: readonly Guard[] = [
   },
   {
     guard: "an archive that was cut off is refused",
-    file: at("archive.ts"),
-    find: 'if (this.#rest.length === 0 && !(await this.#fill())) throw corrupt("no end");',
+    file: "shipper/components/byte-reader.ts",
+    find: 'if (this.#rest.length === 0 && !(await this.#fill())) throw this.#corrupt("no end");',
     replace: "if (this.#rest.length === 0 && !(await this.#fill())) return;",
     test: { file: archive, name: "is refused wherever it is cut off" },
   },

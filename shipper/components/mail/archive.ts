@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { Header } from "tar";
 import { MailarkError } from "../../../core/errors.ts";
+import { ByteReader } from "../byte-reader.ts";
 
 const block = 512;
 /** Two zero blocks end an archive. */
@@ -36,7 +37,7 @@ export interface Member {
  * @throws MailarkError `OBJECT_CORRUPT` for anything that the format does not allow in an archive.
  */
 export async function* readArchive(source: AsyncIterable<Buffer>): AsyncGenerator<Member> {
-  const bytes = new ByteReader(source);
+  const bytes = new ByteReader(source, corrupt);
   for (;;) {
     const header = await bytes.exactly(block);
     if (header.every((byte) => byte === 0)) {
@@ -74,42 +75,3 @@ function parseHeader(block: Buffer): { sha256: string; bytes: number } {
 }
 
 const corrupt = (what: string) => new MailarkError("OBJECT_CORRUPT", `an archive of messages has ${what}`);
-
-/** Takes a stream in the pieces that a format asks for. */
-class ByteReader {
-  readonly #source: AsyncIterator<Buffer>;
-  #rest: Buffer = Buffer.alloc(0);
-
-  constructor(source: AsyncIterable<Buffer>) {
-    this.#source = source[Symbol.asyncIterator]();
-  }
-
-  async exactly(bytes: number): Promise<Buffer> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of this.next(bytes)) chunks.push(chunk);
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
-  }
-
-  async *next(bytes: number): AsyncGenerator<Buffer> {
-    for (let wanted = bytes; wanted > 0; ) {
-      if (this.#rest.length === 0 && !(await this.#fill())) throw corrupt("no end");
-      const chunk = this.#rest.subarray(0, wanted);
-      this.#rest = this.#rest.subarray(chunk.length);
-      wanted -= chunk.length;
-      yield chunk;
-    }
-  }
-
-  async onlyZeros(): Promise<void> {
-    do {
-      if (!this.#rest.every((byte) => byte === 0)) throw corrupt("something after its end");
-    } while (await this.#fill());
-  }
-
-  async #fill(): Promise<boolean> {
-    const { done, value } = await this.#source.next();
-    if (done) return false;
-    this.#rest = value;
-    return true;
-  }
-}

@@ -1,4 +1,4 @@
-import { corruptArchive } from "./byte-reader.ts";
+import { corruptArchive } from "./corrupt-archive.ts";
 
 /** The 512 bytes before a member, as POSIX.1-2017 "ustar" lays them out; texts in latin1. */
 export interface Header {

@@ -1,4 +1,4 @@
-import { corruptArchive } from "./byte-reader.ts";
+import { corruptArchive } from "./corrupt-archive.ts";
 
 /**
  * The records of an extended header: `LENGTH KEY=VALUE` and a line feed, where LENGTH counts all of it (POSIX.1-2017, pax Extended Header).

@@ -2,7 +2,8 @@
  * Reads archives as a stream: ustar, POSIX pax and GNU long names (POSIX.1-2017 `pax`; GNU tar's manual, "Tar Internals"; sparse files in GNU's
  * format 1.0, which is how GNU tar writes them in pax archives).
  */
-import { ByteReader, corruptArchive } from "./byte-reader.ts";
+import { ByteReader } from "../byte-reader.ts";
+import { corruptArchive } from "./corrupt-archive.ts";
 import { type Header, readHeader } from "./header.ts";
 import type { Entry, Kind, Member } from "./member.ts";
 import { extendedRecords, numberOf, timeOf } from "./pax-records.ts";
@@ -20,7 +21,7 @@ const maximumHeaderBytes = 1024 * 1024;
  * @throws MailarkError `OBJECT_CORRUPT` when a header is damaged, a size impossible, or the two blocks of zeros at the end are missing.
  */
 export async function* readTar(source: AsyncIterable<Buffer>, limit = Number.MAX_SAFE_INTEGER): AsyncGenerator<Entry> {
-  const bytes = new ByteReader(source);
+  const bytes = new ByteReader(source, corruptArchive);
   try {
     yield* members(bytes, limit);
   } finally {

@@ -2,7 +2,8 @@
  * Sparse files in GNU's format 1.0: before the content stands a map, decimal numbers each ended by a line feed: how many extents, then offset and
  * length of each; filled with zeros to a whole block. The map counts in the member's size.
  */
-import { type ByteReader, corruptArchive } from "./byte-reader.ts";
+import type { ByteReader } from "../byte-reader.ts";
+import { corruptArchive } from "./corrupt-archive.ts";
 import type { SparseExtent } from "./member.ts";
 import { numberOf } from "./pax-records.ts";
 

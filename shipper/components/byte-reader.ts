@@ -1,12 +1,15 @@
-import { MailarkError } from "../../../core/errors.ts";
+import type { MailarkError } from "../../core/errors.ts";
 
 /** Takes a stream in the pieces that an archive is made of, wherever the stream was cut. */
 export class ByteReader {
   readonly #source: AsyncIterator<Buffer>;
+  readonly #corrupt: (what: string) => MailarkError;
   #rest: Buffer = Buffer.alloc(0);
   #taken = 0;
 
-  constructor(source: AsyncIterable<Buffer>) {
+  /** @param corrupt what is thrown for a stream that has no end where it should, or something after it. */
+  constructor(source: AsyncIterable<Buffer>, corrupt: (what: string) => MailarkError) {
+    this.#corrupt = corrupt;
     this.#source = source[Symbol.asyncIterator]();
   }
 
@@ -15,7 +18,7 @@ export class ByteReader {
     return this.#taken;
   }
 
-  /** @throws MailarkError `OBJECT_CORRUPT` when the stream ends before. */
+  /** @throws what `corrupt` makes when the stream ends before. */
   async exactly(bytes: number): Promise<Buffer> {
     const chunks: Buffer[] = [];
     for await (const chunk of this.next(bytes)) chunks.push(chunk);
@@ -25,7 +28,7 @@ export class ByteReader {
   /** The next `bytes` bytes as they come. Throws as {@link exactly} does. */
   async *next(bytes: number): AsyncGenerator<Buffer> {
     for (let wanted = bytes; wanted > 0; ) {
-      if (this.#rest.length === 0 && !(await this.#fill())) throw corruptArchive("no end");
+      if (this.#rest.length === 0 && !(await this.#fill())) throw this.#corrupt("no end");
       const chunk = this.#rest.subarray(0, wanted);
       this.#rest = this.#rest.subarray(chunk.length);
       this.#taken += chunk.length;
@@ -34,10 +37,10 @@ export class ByteReader {
     }
   }
 
-  /** @throws MailarkError `OBJECT_CORRUPT` unless nothing but zeros follows, to the end. */
+  /** @throws what `corrupt` makes unless nothing but zeros follows, to the end. */
   async onlyZeros(): Promise<void> {
     do {
-      if (!this.#rest.every((byte) => byte === 0)) throw corruptArchive("something after its end");
+      if (!this.#rest.every((byte) => byte === 0)) throw this.#corrupt("something after its end");
       this.#taken += this.#rest.length;
     } while (await this.#fill());
   }
@@ -54,7 +57,3 @@ export class ByteReader {
     return true;
   }
 }
-
-/** An archive that can not be read on: what follows would be a guess. */
-export const corruptArchive = (what: string, detail?: string) =>
-  new MailarkError("OBJECT_CORRUPT", `an archive of files has ${what}`, { ...(detail !== undefined && { detail }) });
