@@ -74,12 +74,19 @@ export const treeGuards: readonly Guard[] = [
   {
     guard: "files that moved are read again",
     file: at("capture-tree.ts"),
-    find: "if (remarks.changed > 0 && !acceptsMotion) throw new InMotion();",
+    find: "if (said.some(({ changed }) => changed > 0) && !acceptsMotion) throw new InMotion();",
     replace: "",
     test: {
       file: broken,
       name: "change at the first attempt only are read again, and the snapshot is complete and whole",
     },
+  },
+  {
+    guard: "each path is read by itself",
+    file: at("tar-command.ts"),
+    find: "...roots.map((path) => create(`--add-file=${path}`)),",
+    replace: "create(...roots.map((path) => `--add-file=${path}`)),",
+    test: { file: broken, name: "move to where they are read again are no hard links to what was read before" },
   },
   {
     guard: "nothing is switched that failed a check",

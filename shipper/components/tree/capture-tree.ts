@@ -5,7 +5,14 @@ import { pathText } from "../byte-path.ts";
 import type { CaptureContext, Captured } from "../component.ts";
 import { reach } from "../elsewhere.ts";
 import { gate } from "./gate.ts";
-import { archivePath, createCommand, socketsCommand, type TreeSource, topmost, versionCommand } from "./tar-command.ts";
+import {
+  archivePath,
+  createCommands,
+  socketsCommand,
+  type TreeSource,
+  topmost,
+  versionCommand,
+} from "./tar-command.ts";
 import { ofTar, type TarRemarks, tarOutput } from "./tar-output.ts";
 import { headRows, measured, rowsOf, type TreeEntry } from "./tree-facts.ts";
 import { type Finding, type Problem, Vetting } from "./vet.ts";
@@ -116,7 +123,7 @@ async function readOnce(
   const rows: string[] = [];
   const seen = new Set<string>();
   const facts = { files: 0, directories: 0, links: 0, fileBytes: 0 };
-  let remarks: TarRemarks = { changed: 0, unreadable: 0, detail: "" };
+  const said: TarRemarks[] = [];
   const note = (entry: TreeEntry) => {
     rows.push(rowsOf(entry));
     seen.add(entry.path);
@@ -125,17 +132,17 @@ async function readOnce(
     else facts.links += 1;
     facts.fileBytes += entry.size;
   };
-  const output = tarOutput(createCommand(source), source.stallSeconds, context, (said) => {
-    remarks = said;
-  });
-  const passed = gate(output, {
+  const archives = createCommands(source).map((command) =>
+    tarOutput(command, source.stallSeconds, context, (remarks) => said.push(remarks)),
+  );
+  const passed = gate(archives, {
     vetting: new Vetting(),
     found: (finding) => findings.push(finding),
     watch: (entry) => measured(entry, note),
   });
   const archive = (async function* () {
     yield* whole(passed);
-    if (remarks.changed > 0 && !acceptsMotion) throw new InMotion();
+    if (said.some(({ changed }) => changed > 0) && !acceptsMotion) throw new InMotion();
   })();
   await context.writer.part(parts.files, archive, await context.keys.host());
   const through = findings.find(({ problem }) => problem === "below");
@@ -145,8 +152,17 @@ async function readOnce(
       hint: "name the path that the link leads to",
     });
   }
-  return { remarks, findings, rows, seen, facts };
+  return { remarks: together(said), findings, rows, seen, facts };
 }
+
+const together = (said: readonly TarRemarks[]): TarRemarks => ({
+  changed: said.reduce((sum, { changed }) => sum + changed, 0),
+  unreadable: said.reduce((sum, { unreadable }) => sum + unreadable, 0),
+  detail: said
+    .map(({ detail }) => detail)
+    .filter((detail) => detail !== "")
+    .join("\n"),
+});
 
 /** An archive that can not be read is not one that was damaged here: its program was cut off. */
 async function* whole(archive: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -4,7 +4,7 @@ import type { Check, World } from "../component.ts";
 import { gate } from "./gate.ts";
 import type { RestoredTree } from "./restore-tree.ts";
 import type { StagedTree } from "./staged-tree.ts";
-import { createCommand } from "./tar-command.ts";
+import { createCommands } from "./tar-command.ts";
 import { tarOutput } from "./tar-output.ts";
 import { measured, type TreeEntry, type TreeFacts } from "./tree-facts.ts";
 import { type Finding, type Problem, Vetting } from "./vet.ts";
@@ -74,12 +74,12 @@ async function readStaged(tree: RestoredTree, world: World): Promise<Map<string,
   const entries = new Map<string, TreeEntry>();
   const tops = [...new Set([...tree.paths].map((path) => path.split("/")[0]!))];
   if (tops.length === 0) return entries;
-  const command = createCommand(
+  const commands = createCommands(
     { paths: tops.map((top) => `/${pathText(top)}`), command: [], stallSeconds: 600 },
     tree.root,
   );
   const archive = gate(
-    tarOutput(command, 600, world, () => {}),
+    commands.map((command) => tarOutput(command, 600, world, () => {})),
     {
       vetting: new Vetting(),
       found: () => {},

@@ -21,15 +21,15 @@ export interface GateOptions {
 }
 
 /**
- * An archive of what passes, byte for byte the same whenever the same passes.
+ * One archive of what passes of all these, byte for byte the same whenever the same passes.
  *
  * @throws MailarkError `OBJECT_CORRUPT` when the archive can not be read to its end.
  */
 export async function* gate(
-  source: AsyncIterable<Buffer>,
+  archives: Iterable<AsyncIterable<Buffer>>,
   { limit, vetting, wanted, found, place, watch }: GateOptions,
 ): AsyncGenerator<Buffer> {
-  for await (const entry of readTar(source, limit)) {
+  for await (const entry of entriesOf(archives, limit)) {
     if (wanted && !wanted(entry.member)) continue;
     const { member, problems } = vetting.judge(entry.member);
     for (const problem of problems) found({ path: entry.member.path, problem });
@@ -41,4 +41,8 @@ export async function* gate(
     if (zeros > 0) yield Buffer.alloc(zeros);
   }
   yield endOfArchive;
+}
+
+async function* entriesOf(archives: Iterable<AsyncIterable<Buffer>>, limit: number | undefined) {
+  for (const archive of archives) yield* readTar(archive, limit);
 }

@@ -58,7 +58,7 @@ export async function restoreTree(
   const wanted = only && ((member: Member) => isWanted(member.path, only) || outer.has(member.path));
   const places = new Map([...outer].map((path, number) => [path, `${outside}/${number}`]));
   let broken: unknown;
-  const passed = gate(snapshot.readPart(part), {
+  const passed = gate([snapshot.readPart(part)], {
     limit: part.bytes,
     vetting: new Vetting({ free: bavail * bsize, capacity: blocks * bsize }),
     ...(wanted && { wanted }),

@@ -27,33 +27,37 @@ export function topmost(paths: readonly string[]): string[] {
 }
 
 /**
- * Writes the paths, and before them the directories that they are below, without what else is in those: a restore makes them with their
- * owners and modes where they are missing. Names are in byte order, and no time is that of the reading.
+ * The archives that together hold the paths. First the directories that they are below, without what else is in those: a restore makes them with
+ * their owners and modes where they are missing. Then each path by itself: asked for several at once, tar takes every inode that it sees again
+ * for a hard link, also one that a rename or another file got since, and stores the link instead of the file. Names are in byte order, and no
+ * time is that of the reading.
  */
-export function createCommand({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]] {
+export function createCommands({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]][] {
   const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
   const parents = [...new Set(roots.flatMap(parentsOf))].sort();
-  return leashed(command, [
-    ...tar,
-    "--create",
-    "--file=-",
-    "--format=pax",
-    "--pax-option=delete=atime,delete=ctime",
-    "--sort=name",
-    "--sparse",
-    "--xattrs",
-    "--xattrs-include=user.*",
-    "--acls",
-    "--warning=no-file-ignored",
-    "--quoting-style=escape",
-    "--wildcards",
-    ...exclude.map((pattern) => `--exclude=${pattern}`),
-    `--directory=${top}`,
-    "--no-recursion",
-    ...parents.map((path) => `--add-file=${path}`),
-    "--recursion",
-    ...roots.map((path) => `--add-file=${path}`),
-  ]);
+  const create = (...what: string[]) =>
+    leashed(command, [
+      ...tar,
+      "--create",
+      "--file=-",
+      "--format=pax",
+      "--pax-option=delete=atime,delete=ctime",
+      "--sort=name",
+      "--sparse",
+      "--xattrs",
+      "--xattrs-include=user.*",
+      "--acls",
+      "--warning=no-file-ignored",
+      "--quoting-style=escape",
+      "--wildcards",
+      ...exclude.map((pattern) => `--exclude=${pattern}`),
+      `--directory=${top}`,
+      ...what,
+    ]);
+  return [
+    ...(parents.length > 0 ? [create("--no-recursion", ...parents.map((path) => `--add-file=${path}`))] : []),
+    ...roots.map((path) => create(`--add-file=${path}`)),
+  ];
 }
 
 /** In this language names pass as bytes, and remarks can be read. */

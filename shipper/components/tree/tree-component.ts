@@ -100,7 +100,7 @@ async function examineTree(snapshot: SnapshotReader): Promise<void> {
   const wrong = (what: string, path: string) =>
     new MailarkError("OBJECT_CORRUPT", `the archive of files has ${what}`, { detail: pathText(path) });
   const part = snapshot.part(treeParts.files);
-  const archive = gate(snapshot.readPart(part), {
+  const archive = gate([snapshot.readPart(part)], {
     limit: part.bytes,
     vetting: new Vetting(),
     found({ path, problem }) {

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Component } from "../../../../shipper/components/component.ts";
@@ -23,11 +24,12 @@ afterAll(() => {
   live.remove();
 });
 
-/** Real tar, in a script that is told how it fails; `$@` is the command. Counts how often it was asked for an archive. */
+/** Real tar, in a script that is told how it fails; `$@` is the command that reads a path. Counts how often it was asked for an archive. */
 function tarThrough(script: string, doing = "--create", asked: { times: number } = { times: 0 }): Processes {
   return {
     start(command, options) {
-      if (!command.includes(doing)) return nodeProcesses.start(command, options);
+      const isOfParents = command.includes("--no-recursion");
+      if (!command.includes(doing) || isOfParents) return nodeProcesses.start(command, options);
       asked.times += 1;
       return nodeProcesses.start(["sh", "-c", script, "sh", ...command], options);
     },
@@ -140,6 +142,27 @@ describe("files that", () => {
       writer.kill("SIGKILL");
       await once(writer, "exit");
       busy.remove();
+    }
+  });
+
+  test("move to where they are read again are no hard links to what was read before", async () => {
+    const moved = ownDirectory();
+    const root = ownDirectory();
+    for (const [name, content] of Object.entries({ "1/a": "first", "2/m": randomBytes(3_000_000), "3/b": "other" })) {
+      mkdirSync(`${moved.path}/${name[0]}`);
+      writeFileSync(`${moved.path}/${name}`, content);
+    }
+    // Meanwhile tar is done with the first directory, waits with what is in the second, and has not seen the third.
+    const script = `"$@" | (sleep 0.3; cd ${moved.path} && test -e 1/a && mv 1/a 3/z; cat)`;
+    try {
+      const { exitCode } = await backup(tarThrough(script), { paths: [live.path, moved.path] });
+      expect(exitCode).toBe(0);
+      await extract(vault, `${root.path}/it`);
+      expect(readFileSync(`${root.path}/it${moved.path}/3/z`, "utf8")).toBe("first");
+      expect(lstatSync(`${root.path}/it${moved.path}/3/z`).nlink).toBe(1);
+    } finally {
+      moved.remove();
+      root.remove();
     }
   });
 

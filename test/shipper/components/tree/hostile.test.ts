@@ -315,7 +315,7 @@ const unreadable: Record<string, Buffer> = {
 describe("an archive that can not be read on is refused:", () => {
   test.each(Object.entries(unreadable))("%s", async (_, archive) => {
     const options = { limit: archive.length, vetting: new Vetting(), found: () => {} };
-    await expect(collect(gate(pieces(archive), options))).rejects.toMatchObject({
+    await expect(collect(gate([pieces(archive)], options))).rejects.toMatchObject({
       code: "OBJECT_CORRUPT",
       exitCode: 4,
     });
@@ -326,7 +326,7 @@ describe("an archive that can not be read on is refused:", () => {
     const passed: Buffer[] = [];
     const options = { limit: archive.length, vetting: new Vetting(), found: () => {} };
     const passing = async () => {
-      for await (const chunk of gate(pieces(archive), options)) passed.push(chunk);
+      for await (const chunk of gate([pieces(archive)], options)) passed.push(chunk);
     };
     await expect(passing()).rejects.toMatchObject({ message: expect.stringContaining("larger than the archive") });
     expect(Buffer.concat(passed).includes("etc/first")).toBe(true);

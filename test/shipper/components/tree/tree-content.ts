@@ -41,7 +41,7 @@ export async function forged(
   roots: readonly string[] = ["etc"],
 ): Promise<SnapshotReader> {
   const rows: string[] = [];
-  const list = gate(pieces(listed), {
+  const list = gate([pieces(listed)], {
     vetting: new Vetting(),
     found: () => {},
     watch: (entry) => measured(entry, (found) => rows.push(rowsOf(found))),
