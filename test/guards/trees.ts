@@ -84,8 +84,8 @@ export const treeGuards: readonly Guard[] = [
   {
     guard: "each path is read by itself",
     file: at("tar-command.ts"),
-    find: "...roots.map((path) => create(`--add-file=${path}`)),",
-    replace: "create(...roots.map((path) => `--add-file=${path}`)),",
+    find: "create(`--add-file=",
+    replace: 'create("--no-recursion", "--add-file=usr", "--recursion", `--add-file=',
     test: { file: broken, name: "move to where they are read again are no hard links to what was read before" },
   },
   {
