@@ -96,11 +96,14 @@ const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => C
 export const configuredNames = ({ components }: Config): ComponentName[] =>
   componentNames.filter((name) => components[name as keyof ComponentConfigs] !== undefined);
 
-/** Where a configuration's state of its store is. */
-export function stateDirectory(config: Config): string {
-  const url = config.store.replace(/\/+$/, "");
+/** Where what is remembered of one store is. */
+export function stateDirectory(config: Config, store: string): string {
+  const url = store.replace(/\/+$/, "");
   return stateDirectoryOf(config, createHash("sha256").update(url).digest("hex"));
 }
+
+/** Held by whatever writes to stores or to this host: one at a time. */
+export const lockPath = (config: Config): string => join(config.state, "lock");
 
 /** Where a restore of everything writes down how far it is. */
 export const journalPath = (config: Config): string => join(config.state, "restore.json");

@@ -66,8 +66,13 @@ function mistakesOf(issue: z.core.$ZodIssue, schema: z.ZodType): Mistake[] {
       return { keys: [...keys, key], ofKey: true, text: unknownKey(written, keys, known) };
     });
   }
+  // A section with a mistake in it was meant to be a section.
+  const meant = issue.code === "invalid_union" ? issue.errors.find((issues) => issues.some(isWithin)) : undefined;
+  if (meant) return meant.flatMap((inner) => mistakesOf({ ...inner, path: [...keys, ...inner.path] }, schema));
   return [{ keys, ofKey: false, text: expectation(issue) }];
 }
+
+const isWithin = ({ path, code }: z.core.$ZodIssue) => path.length > 0 || code === "unrecognized_keys";
 
 function unknownKey(written: string, parents: readonly PropertyKey[], known: readonly string[]): string {
   if (parents.join(".") === "components" && isComponentName(written)) {
@@ -197,15 +202,18 @@ function offsetOf(contents: Node | null, keys: readonly PropertyKey[], ofKey: bo
 /** The keys that a section may have, through what wraps its schema. */
 function knownKeys(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let current = unwrapped(schema);
-  for (const key of path) current = unwrapped(current?.shape?.[key]);
+  for (const key of path) if (typeof key !== "number") current = unwrapped(current?.shape?.[key]);
   return Object.keys(current?.shape ?? {});
 }
 
-type Shaped = { shape?: Record<PropertyKey, unknown>; unwrap?: () => unknown };
+type Shaped = { shape?: Record<PropertyKey, unknown>; unwrap?: () => unknown; options?: readonly Shaped[] };
 
+/** The section in it; of a list, that of its items. */
 function unwrapped(schema: unknown): Shaped | undefined {
   let current = schema as Shaped | undefined;
-  while (current !== undefined && current.shape === undefined && current.unwrap) current = current.unwrap() as Shaped;
+  while (current !== undefined && current.shape === undefined) {
+    current = current.options ? current.options.find(({ shape }) => shape) : (current.unwrap?.() as Shaped | undefined);
+  }
   return current;
 }
 

@@ -26,49 +26,75 @@ export const defaultConfigPath = "/etc/mailark/config.yaml";
 export const defaultStateDirectory = "/var/lib/mailark";
 
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
+const storeUrl = z.string().superRefine((url, context) => explain(context, () => directoryOf(url)));
+const storeSection = z.strictObject({ url: storeUrl });
 const recipient = z.string().superRefine((text, context) => explain(context, () => keyIdOf(text)));
 
 /** In the file, names are written with hyphens: `signing-key` is `signingKey` here. */
-export const configSchema = z.strictObject({
-  version: z.literal(1),
-  host: z.strictObject({
-    /** Storage identity: made by `init`, never changed. */
-    id: z.string().regex(patterns.hostId, "must be 2 to 128 of A-Z a-z 0-9 . _ : - and start with a letter or digit"),
-    /** For people. */
-    name: z.string().min(1, "must not be empty"),
-  }),
-  /** URL of the store that is written to. */
-  store: z.string().superRefine((url, context) => explain(context, () => directoryOf(url))),
-  /** Public halves: whom keys are sealed to. */
-  recovery: recipient,
-  drill: recipient.optional(),
-  /** PKCS #8 PEM of the key that manifests are signed with; relative to the configuration file. */
-  signingKey: z.string().min(1).default("signing.pem"),
-  /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
-  state: absolutePath.default(defaultStateDirectory),
-  /** How this machine's services are stopped and started, for `restore --all`. */
-  services: servicesConfig.optional(),
-  /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */
-  accounts: accountsConfigSchema.optional(),
-  /** Zstandard's level. */
-  compressionLevel: z.int().min(1).max(19).default(3),
-  components: z
-    .strictObject({
-      mail: mailConfig.optional(),
-      mysql: mysqlConfigSchema.optional(),
-      postgres: postgresConfigSchema.optional(),
-      redis: redisConfigSchema.optional(),
-      queue: queueConfigSchema.optional(),
-      configs: configsConfig.optional(),
-      certs: certsConfig.optional(),
-    })
-    .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
-});
+export const configSchema = z
+  .strictObject({
+    version: z.literal(1),
+    host: z.strictObject({
+      /** Storage identity: made by `init`, never changed. */
+      id: z.string().regex(patterns.hostId, "must be 2 to 128 of A-Z a-z 0-9 . _ : - and start with a letter or digit"),
+      /** For people. */
+      name: z.string().min(1, "must not be empty"),
+    }),
+    /** URL of the store that is written to, where there is one. */
+    store: storeUrl.optional(),
+    /** Where there are several: the same is written to all; the first is the one that commands read. */
+    stores: z
+      .array(z.union([storeUrl, storeSection]))
+      .min(1)
+      .superRefine(refuseTwice)
+      .optional(),
+    /** Public halves: whom keys are sealed to. */
+    recovery: recipient,
+    drill: recipient.optional(),
+    /** PKCS #8 PEM of the key that manifests are signed with; relative to the configuration file. */
+    signingKey: z.string().min(1).default("signing.pem"),
+    /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
+    state: absolutePath.default(defaultStateDirectory),
+    /** How this machine's services are stopped and started, for `restore --all`. */
+    services: servicesConfig.optional(),
+    /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */
+    accounts: accountsConfigSchema.optional(),
+    /** Zstandard's level. */
+    compressionLevel: z.int().min(1).max(19).default(3),
+    components: z
+      .strictObject({
+        mail: mailConfig.optional(),
+        mysql: mysqlConfigSchema.optional(),
+        postgres: postgresConfigSchema.optional(),
+        redis: redisConfigSchema.optional(),
+        queue: queueConfigSchema.optional(),
+        configs: configsConfig.optional(),
+        certs: certsConfig.optional(),
+      })
+      .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
+  })
+  .refine(({ store, stores }) => store !== undefined || stores !== undefined, {
+    path: ["store"],
+    error: "must be a text",
+    when: () => true,
+  })
+  .refine(({ store, stores }) => store === undefined || stores === undefined, {
+    path: ["stores"],
+    error: "give store or stores, not both",
+    when: () => true,
+  });
+
+/** One of the stores that a host writes to. */
+export type StoreConfig = z.infer<typeof storeSection>;
 
 /** A configuration that was read and found right. */
-export interface Config extends z.infer<typeof configSchema> {
+export interface Config extends Omit<z.infer<typeof configSchema>, "store" | "stores"> {
   /** Absolute path of the file that it was read from. */
   readonly path: string;
+  /** All that are written to, the most important first; at least one, each another. */
+  readonly stores: readonly StoreConfig[];
+  /** URL of the first of them. */
+  readonly store: string;
 }
 
 /** A section of `components`, by its name. */
@@ -94,7 +120,9 @@ export function readConfig(files: Files, path: string): Config {
       hint: `chmod 600 ${path}`,
     });
   }
-  const config = withOwnDirectory({ ...parseYaml(text, path, configSchema), path });
+  const parsed = parseYaml(text, path, configSchema);
+  const stores = (parsed.stores ?? [parsed.store!]).map((each) => (typeof each === "string" ? { url: each } : each));
+  const config = withOwnDirectory({ ...parsed, path, stores, store: stores[0]!.url });
   refuseStrayAccounts(config);
   const { passwordFile } = config.components.mysql ?? {};
   if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
@@ -137,6 +165,17 @@ function refuseStrayAccounts({ accounts, components, path }: Config): void {
     detail: `${path}: accounts.component is "${accounts.component}"`,
     hint: `add ${accounts.component} to components, or remove the section accounts`,
   });
+}
+
+/** A URL as it tells stores apart. */
+const sameAs = (url: string) => url.replace(/\/+$/, "");
+
+function refuseTwice(stores: readonly (string | StoreConfig)[], context: z.core.$RefinementCtx<unknown>): void {
+  const urls = stores.map((each) => sameAs(typeof each === "string" ? each : each.url));
+  for (const [index, url] of urls.entries()) {
+    if (urls.indexOf(url) === index) continue;
+    context.addIssue({ code: "custom", path: [index], message: "must be another store than those above" });
+  }
 }
 
 /** Where the state of one store is: stores do not share it. */

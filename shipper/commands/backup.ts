@@ -1,11 +1,10 @@
-import { join } from "node:path";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
 import type { Component, Estimate, World } from "../components/component.ts";
-import { configuredNames, journalPath, stateDirectory } from "../composition.ts";
+import { configuredNames, journalPath, lockPath, stateDirectory } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
@@ -45,7 +44,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
     config.host.id,
     components.map(({ name }) => name),
   );
-  const release = lock(files, join(stateDirectory(config), "lock"));
+  const release = lock(files, lockPath(config));
   try {
     refuseDuringRestore(files, journalPath(config));
     return await capture(context, config, components, store, signer);
@@ -70,7 +69,7 @@ async function capture(
     files,
     clock,
     signal,
-    stateDirectory: stateDirectory(config),
+    stateDirectory: stateDirectory(config, config.store),
     hostId: config.host.id,
     recoveryRecipient: config.recovery,
     drillRecipient: config.drill,

@@ -23,7 +23,7 @@ export async function enrol({ composition, configPath, signal }: CommandContext)
   const place = composition.openStore(store);
   // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
   if ((await place.head(enrolmentKey(host.id, signer.keyId), { signal })) === undefined) {
-    forgetSealingKeys(files, stateDirectory(config));
+    forgetSealingKeys(files, stateDirectory(config, config.store));
   }
   const isNew = await introduce(place, signer, introduction, signal);
   return {

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
-import { journalPath, stateDirectory } from "../composition.ts";
+import { journalPath, lockPath } from "../composition.ts";
 import { type Config, readConfig } from "../config.ts";
 import { freeSpace } from "../free-space.ts";
 import { lock } from "../lock.ts";
@@ -142,8 +141,7 @@ async function stopMail(context: CommandContext, { services }: Config): Promise<
 }
 
 /** A backup in the middle would store half a host; a second restore would take back what this one does. */
-const lockOf = ({ composition }: CommandContext, config: Config) =>
-  lock(composition.files, join(stateDirectory(config), "lock"));
+const lockOf = ({ composition }: CommandContext, config: Config) => lock(composition.files, lockPath(config));
 
 const unpinned = () =>
   new MailarkError("SIGNER_UNTRUSTED", "nothing proves that your host wrote what would be put onto this machine", {

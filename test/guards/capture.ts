@@ -237,7 +237,7 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "keys are forgotten when the host is introduced to a new store",
     file: "shipper/commands/enrol.ts",
-    find: "forgetSealingKeys(files, stateDirectory(config));",
+    find: "forgetSealingKeys(files, stateDirectory(config, config.store));",
     replace: "",
     test: {
       file: "test/shipper/commands/init.test.ts",

@@ -64,6 +64,16 @@ test("a right configuration is read, with hyphens in its names and defaults for 
   expect(read(short)).toMatchObject({ signingKey: "signing.pem", state: "/var/lib/mailark", compressionLevel: 3 });
 });
 
+test("stores are one URL or a list, in the order of their importance, with sections where there is more to say", () => {
+  const store = "store: file:///var/backups/mailark";
+  expect(read(right)).toMatchObject({
+    store: "file:///var/backups/mailark",
+    stores: [{ url: "file:///var/backups/mailark" }],
+  });
+  const several = right.replace(store, "stores:\n  - file:///a\n  - url: file:///b");
+  expect(read(several)).toMatchObject({ store: "file:///a", stores: [{ url: "file:///a" }, { url: "file:///b" }] });
+});
+
 test("a file that is not there is CONFIG_MISSING, with the way to one", () => {
   expect(() => readConfig(nodeFiles, "/nowhere/config.yaml")).toThrow(
     expect.objectContaining({ code: "CONFIG_MISSING", hint: expect.stringContaining("mailark init") }),
@@ -134,6 +144,33 @@ describe("every mistake is told with line, column, key, value and fix:", () => {
       "a store of a kind that is not known",
       (text) => text.replace("file:///var/backups/mailark", "s3://bucket"),
       /5:8: store: give a directory as file:\/\/\/DIR.*s3:\/\/bucket/,
+    ],
+    ["both forms of stores", (text) => `${text}stores: [file:///a]\n`, /^18:9: stores: give store or stores, not both/],
+    [
+      "no store in the list",
+      (text) => text.replace(/store:.*/, "stores: []"),
+      "5:9: stores must not be empty, and is a list",
+    ],
+    [
+      "the same store twice",
+      (text) => text.replace(/store:.*/, "stores: [file:///a, {url: file:///a/}]"),
+      /^5:\d+: stores\.1 must be another store than those above/,
+    ],
+    [
+      "a store of the list that is no URL",
+      (text) => text.replace(/store:.*/, "stores: [file:///a, /b]"),
+      '5:21: stores.1: write it as a URL with an absolute path, such as file:///b, and is "/b"',
+    ],
+    [
+      "a store of the list that is neither URL nor section",
+      (text) => text.replace(/store:.*/, "stores: [5]"),
+      "5:10: stores.0 must be a text or a section with keys below it, and is 5",
+    ],
+    [
+      "an unknown key in the section of a store",
+      (text) => text.replace(/store:.*/, "stores: [{urL: file:///a}]"),
+      /^5:9: stores\.0\.url must be a text, and is missing/,
+      "5:11: stores.0.urL is not a setting: did you mean url?",
     ],
     [
       "a public key that is none",
