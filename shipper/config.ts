@@ -30,49 +30,50 @@ const storeUrl = z.string().superRefine((url, context) => explain(context, () =>
 const storeSection = z.strictObject({ url: storeUrl });
 const recipient = z.string().superRefine((text, context) => explain(context, () => keyIdOf(text)));
 
+const settings = z.strictObject({
+  version: z.literal(1),
+  host: z.strictObject({
+    /** Storage identity: made by `init`, never changed. */
+    id: z.string().regex(patterns.hostId, "must be 2 to 128 of A-Z a-z 0-9 . _ : - and start with a letter or digit"),
+    /** For people. */
+    name: z.string().min(1, "must not be empty"),
+  }),
+  /** URL of the store that is written to, where there is one. */
+  store: storeUrl.optional(),
+  /** Where there are several: the same is written to all; the first is the one that commands read. */
+  stores: z
+    .array(z.union([storeUrl, storeSection]))
+    .min(1)
+    .superRefine(refuseTwice)
+    .optional(),
+  /** Public halves: whom keys are sealed to. */
+  recovery: recipient,
+  drill: recipient.optional(),
+  /** PKCS #8 PEM of the key that manifests are signed with; relative to the configuration file. */
+  signingKey: z.string().min(1).default("signing.pem"),
+  /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
+  state: absolutePath.default(defaultStateDirectory),
+  /** How this machine's services are stopped and started, for `restore --all`. */
+  services: servicesConfig.optional(),
+  /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */
+  accounts: accountsConfigSchema.optional(),
+  /** Zstandard's level. */
+  compressionLevel: z.int().min(1).max(19).default(3),
+  components: z
+    .strictObject({
+      mail: mailConfig.optional(),
+      mysql: mysqlConfigSchema.optional(),
+      postgres: postgresConfigSchema.optional(),
+      redis: redisConfigSchema.optional(),
+      queue: queueConfigSchema.optional(),
+      configs: configsConfig.optional(),
+      certs: certsConfig.optional(),
+    })
+    .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
+});
+
 /** In the file, names are written with hyphens: `signing-key` is `signingKey` here. */
-export const configSchema = z
-  .strictObject({
-    version: z.literal(1),
-    host: z.strictObject({
-      /** Storage identity: made by `init`, never changed. */
-      id: z.string().regex(patterns.hostId, "must be 2 to 128 of A-Z a-z 0-9 . _ : - and start with a letter or digit"),
-      /** For people. */
-      name: z.string().min(1, "must not be empty"),
-    }),
-    /** URL of the store that is written to, where there is one. */
-    store: storeUrl.optional(),
-    /** Where there are several: the same is written to all; the first is the one that commands read. */
-    stores: z
-      .array(z.union([storeUrl, storeSection]))
-      .min(1)
-      .superRefine(refuseTwice)
-      .optional(),
-    /** Public halves: whom keys are sealed to. */
-    recovery: recipient,
-    drill: recipient.optional(),
-    /** PKCS #8 PEM of the key that manifests are signed with; relative to the configuration file. */
-    signingKey: z.string().min(1).default("signing.pem"),
-    /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
-    state: absolutePath.default(defaultStateDirectory),
-    /** How this machine's services are stopped and started, for `restore --all`. */
-    services: servicesConfig.optional(),
-    /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */
-    accounts: accountsConfigSchema.optional(),
-    /** Zstandard's level. */
-    compressionLevel: z.int().min(1).max(19).default(3),
-    components: z
-      .strictObject({
-        mail: mailConfig.optional(),
-        mysql: mysqlConfigSchema.optional(),
-        postgres: postgresConfigSchema.optional(),
-        redis: redisConfigSchema.optional(),
-        queue: queueConfigSchema.optional(),
-        configs: configsConfig.optional(),
-        certs: certsConfig.optional(),
-      })
-      .refine((components) => Object.keys(components).length > 0, "must name at least one component, such as mail"),
-  })
+export const configSchema = settings
   .refine(({ store, stores }) => store !== undefined || stores !== undefined, {
     path: ["store"],
     error: "must be a text",
