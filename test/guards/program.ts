@@ -29,8 +29,8 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "an unknown key of the configuration is refused",
     file: "shipper/config.ts",
-    find: "export const configSchema = z.strictObject({",
-    replace: "export const configSchema = z.object({",
+    find: "const settings = z.strictObject({",
+    replace: "const settings = z.object({",
     test: { file: config, name: "a key that is like no other" },
   },
   {
