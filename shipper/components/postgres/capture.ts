@@ -9,6 +9,7 @@ import type { Manifest } from "../../../core/manifest.ts";
 import type { CaptureContext, Captured } from "../component.ts";
 import { together } from "../together.ts";
 import { ArchiveWalker, wholeArchive } from "./archive.ts";
+import { wideOutput } from "./client-programs.ts";
 import type { PostgresConfig } from "./config.ts";
 import { type Connection, withConnection } from "./connection.ts";
 import { dumpOutput } from "./dump-output.ts";
@@ -53,10 +54,12 @@ async function captureFrom(
       roles: await listRoles(session),
     })),
   ]);
-  const databases = await wantedDatabases(connection, present, wanted, context);
   const closed = wanted === "all" ? present.filter(({ open }) => !open).length : 0;
   try {
-    const globals = await captureGlobals(connection, context);
+    const [databases, globals] = await together(failed, [
+      wantedDatabases(connection, present, wanted, context),
+      captureGlobals(connection, context),
+    ]);
     refuseUnlessAllRoles(globals.sql, roles);
     await context.writer.part("globals", streamOf(globals.sql), await context.keys.host());
 
@@ -190,7 +193,10 @@ function identityOf({ database, cutAt, lsn }: View, part: string) {
   return { name, part, owner, encoding, cutAt: new Date(cutAt).toISOString(), ...(lsn !== undefined && { lsn }) };
 }
 
-function dumpArchive({ database, snapshot }: View, connection: Connection, context: CaptureContext) {
+/** A dump of at least so many bytes says that it has its locks long before it ends, also when it writes seldom. */
+const wideBytes = 64 * 1024 * 1024;
+
+async function* dumpArchive({ database, snapshot }: View, connection: Connection, context: CaptureContext) {
   const args = [
     "--format=custom",
     "--compress=0",
@@ -202,7 +208,8 @@ function dumpArchive({ database, snapshot }: View, connection: Connection, conte
     `--lock-wait-timeout=${Math.ceil(connection.stallSeconds * 800)}`,
     connection.to(database.name),
   ];
-  return dumpOutput("pg_dump", args, connection, context);
+  const before = database.bytes < wideBytes ? [] : await wideOutput(connection.place, context);
+  yield* dumpOutput("pg_dump", args, connection, context, before);
 }
 
 /** The part `database-NNNN`; returns its bytes. */

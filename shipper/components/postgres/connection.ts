@@ -7,6 +7,7 @@ import { outputOf, type Processes } from "../../processes.ts";
 import type { World } from "../component.ts";
 import { leashed, reach, telling } from "../elsewhere.ts";
 import { readPassword, type SecretFile, writeSecretFile } from "../secret-file.ts";
+import { debianPrograms } from "./client-programs.ts";
 import type { PostgresConfig } from "./config.ts";
 import { connectionString, sessionOptions } from "./sql-text.ts";
 
@@ -18,13 +19,15 @@ export interface Program {
 }
 
 export interface Connection {
+  /** The words that lead to where the programs are. */
+  readonly place: readonly string[];
   readonly stallSeconds: number;
   /** Where a session begins that is about no database in particular. */
   readonly maintenanceDatabase: string;
   /** The command line that runs a program there. It names no secret. What it starts is started {@link Connection.through through} these. */
   command(program: string, args: readonly string[]): readonly [string, ...string[]];
-  /** The same for a program that reads no input: it is ended by the end of that, where it runs elsewhere. */
-  leashed(program: string, args: readonly string[]): readonly [string, ...string[]];
+  /** The same for a program that reads no input: it is ended by the end of that, where it runs elsewhere. `before`: words that start it. */
+  leashed(program: string, args: readonly string[], before?: readonly string[]): readonly [string, ...string[]];
   /** Processes that are handed the secret as they start. */
   through(processes: Processes): Processes;
   /** libpq's words for a database of the server, in a session that no setting of a role or database disturbs. */
@@ -90,9 +93,12 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     options: sessionOptions(undisturbed),
   };
   const here = isHere ? withoutForeignVariables() : [];
+  // The file of services is named by Debian's own programs only.
+  const isPlain = isHere && options.service === undefined;
+  const folder = options.programs ?? (isPlain ? await debianPrograms(world) : undefined);
   const words = (program: string, args: readonly string[]) => [
     ...here,
-    options.programs === undefined ? program : `${options.programs}/${program}`,
+    folder === undefined ? program : `${folder}/${program}`,
     ...args,
   ];
   const command = (program: string, args: readonly string[]) =>
@@ -125,10 +131,11 @@ export async function openConnection(options: ConnectionOptions, world: World): 
     throw error;
   }
   return {
+    place: options.command,
     stallSeconds: options.stallSeconds,
     maintenanceDatabase: options.maintenanceDatabase,
     command,
-    leashed: (program, args) => leashed(options.command, words(program, args), hand),
+    leashed: (program, args, before = []) => leashed(options.command, [...before, ...words(program, args)], hand),
     through: (by) => (told === undefined ? by : telling(by, told)),
     words: wordsFor,
     to: (database) => `--dbname=${wordsFor(database)}`,

@@ -8,6 +8,7 @@ import type { Connection } from "./connection.ts";
 /**
  * The program runs from the first read on, and is ended with the stream.
  *
+ * @param before words that start the program.
  * @throws MailarkError `DUMP_FAILED` when the program fails; `PROGRAM_STALLED` when it prints nothing for the connection's
  *   `stallSeconds` while it is read.
  */
@@ -16,8 +17,9 @@ export async function* dumpOutput(
   args: readonly string[],
   connection: Connection,
   { processes, clock, signal }: Pick<World, "processes" | "clock" | "signal">,
+  before: readonly string[] = [],
 ): AsyncGenerator<Buffer> {
-  const running = await connection.through(processes).start(connection.leashed(program, args), { signal });
+  const running = await connection.through(processes).start(connection.leashed(program, args, before), { signal });
   const { stallSeconds, scrub } = connection;
   const stalled = () =>
     printedNothing(program, stallSeconds, {

@@ -10,7 +10,7 @@ import { openSession } from "../../../../shipper/components/postgres/session.ts"
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { errnoError } from "../../../fixtures/faults.ts";
 import { createVault, type Ports, type Vault } from "../../../fixtures/vault.ts";
-import { configOf, dumpThrough } from "./server-content.ts";
+import { configOf, dumpThrough, starts } from "./server-content.ts";
 
 let host: SandboxHost;
 let vault: Vault;
@@ -107,7 +107,7 @@ describe("a dump program that", () => {
   test("is not there is named", async () => {
     const missing: Processes = {
       start: (command, options) =>
-        nodeProcesses.start(command.includes("pg_dump") ? ["/nowhere/pg_dump"] : command, options),
+        nodeProcesses.start(starts(command, "pg_dump") ? ["/nowhere/pg_dump"] : command, options),
     };
     expect(await failureOf({ processes: missing })).toMatchObject({
       code: "PROGRAM_MISSING",

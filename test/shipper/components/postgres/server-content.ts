@@ -65,11 +65,15 @@ export function scratchPath(): { path: string; remove(): void } {
   return { path: join(parent, "place"), remove: () => rmSync(parent, { recursive: true, force: true }) };
 }
 
+/** Whether a command line has a program in it, wherever that is. */
+export const starts = (command: readonly string[], program: string): boolean =>
+  command.some((word) => word === program || word.endsWith(`/${program}`));
+
 /** The machine's processes, but for a dump program, which runs through a bash script with the real command as its arguments. */
 export function dumpThrough(script: string, program: "pg_dump" | "pg_dumpall" = "pg_dump"): Processes {
   return {
     start(command, options) {
-      if (!command.includes(program) || command.includes("--version")) return nodeProcesses.start(command, options);
+      if (!starts(command, program) || command.includes("--version")) return nodeProcesses.start(command, options);
       return nodeProcesses.start(["bash", "-c", script, "dump", ...command], options);
     },
   };

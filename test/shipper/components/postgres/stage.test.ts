@@ -12,7 +12,7 @@ import { openSession, type Session } from "../../../../shipper/components/postgr
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
 import { scratchDirectory } from "../../../fixtures/scratch.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
-import { ask, configOf, dumpOf, globalsOf, scratchPath } from "./server-content.ts";
+import { ask, configOf, dumpOf, globalsOf, scratchPath, starts } from "./server-content.ts";
 
 let host: SandboxHost;
 let target: SandboxHost;
@@ -171,7 +171,7 @@ describe("an empty service", () => {
     let guest: Session | undefined;
     const failing: Processes = {
       async start(command, options) {
-        if (!command.includes("pg_restore") || ++loads < 2) return nodeProcesses.start(command, options);
+        if (!starts(command, "pg_restore") || ++loads < 2) return nodeProcesses.start(command, options);
         // What keeps a database and a role from being dropped.
         const subscribe =
           "CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false); GRANT SET ON PARAMETER work_mem TO mailapp";
@@ -198,7 +198,7 @@ describe("an empty service", () => {
     await target.postgres.wipe();
     const failing: Processes = {
       async start(command, options) {
-        if (!command.includes("pg_restore")) return nodeProcesses.start(command, options);
+        if (!starts(command, "pg_restore")) return nodeProcesses.start(command, options);
         await target.postgres.sql("CREATE DATABASE precious OWNER mailapp");
         return nodeProcesses.start(["sh", "-c", "cat >/dev/null; exit 1"], options);
       },
@@ -229,7 +229,7 @@ describe("an empty service", () => {
     const dying: Processes = {
       start: (command, options) =>
         nodeProcesses.start(
-          command.includes("psql")
+          starts(command, "psql")
             ? ["bash", "-c", `sed -u '/^ALTER ROLE mailapp WITH/{s/.*/\\\\q/;q}' | "$0" "$@"`, ...command]
             : command,
           options,
