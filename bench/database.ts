@@ -26,6 +26,12 @@ export interface Way {
 type Ways = Readonly<Record<"oldWay" | "withoutFacts" | "withFacts" | "goodTools", Way>>;
 type Variables = Readonly<Record<string, string>>;
 
+/** Compiled code is kept, as the program itself keeps it (shipper/mailark.ts). */
+export const ownNode = {
+  NODE: process.execPath,
+  NODE_COMPILE_CACHE: join(import.meta.dirname, "../node_modules/.cache/mailark"),
+};
+
 /** Of the dump. */
 export const megabytes = 250;
 

@@ -21,7 +21,7 @@ export const host: Bench = {
 
 /** Seconds on two cores. */
 const limits = { backup: 5, drill: 15 };
-const program = new URL("../shipper/main.ts", import.meta.url).pathname;
+const program = new URL("../shipper/mailark.ts", import.meta.url).pathname;
 
 async function measureHost({ rounds = 3, say }: BenchOptions): Promise<Report> {
   say("filling a host");

@@ -1,7 +1,7 @@
 /** The ways to dump a database, encrypted, and back: each a script, and each as its own process to the end. `$SOURCE` and `$TARGET` are option files. */
 import { join } from "node:path";
 import { generateIdentity } from "../core/age/age.ts";
-import type { Way } from "./database.ts";
+import { ownNode, type Way } from "./database.ts";
 
 const dump = `mariadb-dump --defaults-extra-file="$SOURCE" --single-transaction --quick --routines --events --triggers --hex-blob mailserver`;
 const client = `mariadb --defaults-extra-file="$TARGET" --binary-mode --init-command="$QUICKLY" mailserver`;
@@ -34,7 +34,7 @@ export function waysToDump() {
 sh store/hosts/*/break-glass/*/restore.sh store "$(ls store/hosts)" mysql latest recovery.key sql
 for part in database programs views events; do ${client} < "sql/$part-0001"; done`,
     stored: "vault/store",
-    env: { NODE: process.execPath, BACKUP: nodeScript, QUICKLY: quickly },
+    env: { ...ownNode, BACKUP: nodeScript, QUICKLY: quickly },
   });
   return {
     oldWay,

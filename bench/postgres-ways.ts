@@ -1,7 +1,7 @@
 /** The same for PostgreSQL; `$SOURCE` and `$TARGET` are directories of sockets. */
 import { join } from "node:path";
 import { generateIdentity } from "../core/age/age.ts";
-import type { Way } from "./database.ts";
+import { ownNode, type Way } from "./database.ts";
 
 const server = "host=$SOURCE user=postgres passfile=$SOURCE_PASSFILE";
 const target = "host=$TARGET user=postgres passfile=$TARGET_PASSFILE";
@@ -38,7 +38,7 @@ rm -rf parts
 sh store/hosts/*/break-glass/*/restore.sh store "$(ls store/hosts)" postgres latest recovery.key parts
 ${make}; ${restore} parts/database-0001`,
     stored: "vault/store",
-    env: { NODE: process.execPath, BACKUP: nodeScript },
+    env: { ...ownNode, BACKUP: nodeScript },
   });
   return {
     oldWay,

@@ -20,7 +20,7 @@ const story = new Storyteller();
 const operator = mkdtempSync(join(tmpdir(), "mailark-demo-"));
 const recoveryKey = join(operator, "recovery.key");
 const store = join(operator, "store");
-const program = new URL("../shipper/main.ts", import.meta.url).pathname;
+const program = new URL("../shipper/mailark.ts", import.meta.url).pathname;
 
 let host: SandboxHost | undefined;
 try {

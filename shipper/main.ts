@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The process: its signals, its standard streams, its exit status. Everything else is {@link run}. */
 import { getPriority, setPriority } from "node:os";
 import { text } from "node:stream/consumers";

@@ -8,7 +8,7 @@ import { look, type Sight } from "../../sandbox/host/sight.ts";
 import { queueSettled } from "../../sandbox/host/smtp.ts";
 import { startWholeHost, type WholeHost } from "../fixtures/whole-host.ts";
 
-const program = new URL("../../shipper/main.ts", import.meta.url).pathname;
+const program = new URL("../../shipper/mailark.ts", import.meta.url).pathname;
 
 let whole: WholeHost;
 let before: Sight;

@@ -8,7 +8,7 @@ import { type SandboxHost, startHost } from "../../sandbox/host/host.ts";
 import { fillAgency } from "../fixtures/agency.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
-const program = new URL("../../shipper/main.ts", import.meta.url).pathname;
+const program = new URL("../../shipper/mailark.ts", import.meta.url).pathname;
 
 let host: SandboxHost;
 let directory: string;

@@ -12,7 +12,7 @@ import { makeFolder, writeFile } from "../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url));
-const main = join(project, "shipper/main.ts");
+const main = join(project, "shipper/mailark.ts");
 const verbs = ["init", "backup", "list", "show", "verify", "restore", "enrol"];
 
 let host: CommandLine;
