@@ -23,6 +23,9 @@ export type CatalogEntry =
   | { readonly address: SnapshotAddress; readonly manifest: Manifest; readonly error?: undefined }
   | { readonly address: SnapshotAddress; readonly manifest?: undefined; readonly error: MailarkError };
 
+/** The same with the moment at which the store received its manifest, in milliseconds since 1970 by the store's clock. */
+export type ListedSnapshot = CatalogEntry & { readonly receivedAt: number };
+
 /** Which snapshot is meant: the newest, one by id, or the newest that is not younger than a time in milliseconds. */
 export type Moment = "latest" | { readonly snapshotId: string } | { readonly notAfter: number };
 
@@ -53,11 +56,13 @@ export async function* listSnapshots(
   hostId: string,
   trusted: readonly Verifier[],
   components: readonly ComponentName[] = componentNames,
-): AsyncGenerator<CatalogEntry> {
+): AsyncGenerator<ListedSnapshot> {
   for (const component of components) {
     for await (const row of reader.list(componentPrefix(hostId, component))) {
-      const address = "key" in row ? addressOfManifest(row.key) : undefined;
-      if (address !== undefined) yield readEntry(reader, address, trusted);
+      if (!("key" in row)) continue;
+      const address = addressOfManifest(row.key);
+      if (address === undefined) continue;
+      yield { ...(await readEntry(reader, address, trusted)), receivedAt: row.receivedAt };
     }
   }
 }

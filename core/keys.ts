@@ -75,6 +75,8 @@ export const enrolmentKey = (hostId: string, keyId: string) => checkedKey(`${enr
 export const breakGlassPrefix = (hostId: string) => `hosts/${hostId}/break-glass/`;
 export const breakGlassKey = (hostId: string, version: string, file: "restore.sh" | "format.md") =>
   checkedKey(`${breakGlassPrefix(hostId)}${version}/${file}`);
+/** What a probe of the store leaves. */
+export const doctorPrefix = (hostId: string) => `hosts/${hostId}/doctor/`;
 export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
 export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
   checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
@@ -90,6 +92,14 @@ export function addressOfManifest(key: string): SnapshotAddress | undefined {
     return undefined;
   }
   return { hostId, component, snapshotId };
+}
+
+/** Whether a key is that of a pack or a closure: what a snapshot's data lies in. */
+export function isDataKey(key: string): boolean {
+  const [hosts, hostId = "", component, snapshotId = "", file = "", ...rest] = key.split("/");
+  const placed = hosts === "hosts" && patterns.hostId.test(hostId) && isComponentName(component) && rest.length === 0;
+  const named = file === "closure.zst" || (file.endsWith(".pack") && patterns.packName.test(file.slice(0, -5)));
+  return placed && patterns.snapshotId.test(snapshotId) && named;
 }
 
 export const isComponentName = (name: unknown): name is ComponentName => componentNames.includes(name as ComponentName);

@@ -11,8 +11,8 @@ import type { SnapshotAddress } from "./keys.ts";
 import { parseRetentionPolicy, type RetentionPolicy, type RetentionPolicyInput, rulesFor } from "./retention-policy.ts";
 import { type Decision, decideComponent, type RetentionSnapshot } from "./retention-rules.ts";
 
-/** Longer than the 7 days in which a later run may adopt what a failed one left. */
-const orphanGrace = 14 * 24 * 3_600_000;
+/** Longer than the 7 days (in milliseconds) in which a later run may adopt what a failed one left. */
+export const orphanGrace = 14 * 24 * 3_600_000;
 
 /** A stored object that snapshots need: a pack, a closure, a chunk of a log. */
 export interface StoredPack {

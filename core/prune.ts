@@ -1,0 +1,163 @@
+/**
+ * What pruning erases of one host, and in which order.
+ *
+ * A snapshot exists while its manifest does. So manifests go first and what they needed after them: wherever pruning is stopped, every
+ * manifest that is left has all of its packs. Before them go the records of the runs that name them, since a record that names a snapshot
+ * which is gone tells of a loss. What a stopped pass leaves is named by nothing, and the next pass takes it.
+ */
+import { MailarkError } from "./errors.ts";
+import type { HostInventory, KnownRun, UnusableSnapshot } from "./inventory.ts";
+import { breakGlassPrefix, doctorPrefix, isDataKey, manifestKey, type SnapshotAddress } from "./keys.ts";
+import { type HostPlan, orphanGrace, planRetention } from "./retention.ts";
+import type { RetentionPolicyInput } from "./retention-policy.ts";
+import type { ObjectEraser } from "./stores/store.ts";
+
+/** How long the record of a run that stored nothing is kept. */
+const failureGrace = 90 * 24 * 3_600_000;
+
+export interface PruneOptions {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Ids of snapshots that stay whatever the policy says. */
+  readonly held?: readonly string[];
+  /** Ids of unusable snapshots that the operator gives up: they stop nothing any more, and are erased. */
+  readonly dropped?: readonly string[];
+}
+
+/** Why an object goes. */
+export type ErasureReason = "run" | "expired" | "dropped" | "unneeded" | "orphan" | "probe" | "break-glass";
+
+/** One object that goes. */
+export interface Erasure {
+  readonly key: string;
+  readonly bytes: number;
+  readonly reason: ErasureReason;
+}
+
+export interface PrunePlan extends HostPlan {
+  /** What stands in the way where it is `stopped`. */
+  readonly unusable: readonly UnusableSnapshot[];
+  /** In the order in which they must be erased; empty unless ready. */
+  readonly erasures: readonly Erasure[];
+}
+
+/**
+ * Plans one host. Pure. Ages and rules go by the store's receipt, never by what the host says of itself. Nothing of the keyring is ever
+ * erased: a key opens every snapshot that it was used for, and keys take next to no room.
+ *
+ * @throws MailarkError `CONFIG_INVALID` for a bad policy; `ARGUMENT_INVALID` for a held or dropped id that does not fit.
+ */
+export function planPrune(
+  inventory: HostInventory,
+  policy: RetentionPolicyInput,
+  { now, held = [], dropped = [] }: PruneOptions,
+): PrunePlan {
+  const { hostId, snapshots, objects } = inventory;
+  refuseStrays(inventory, held, dropped);
+  const unusable = inventory.unusable.filter(({ snapshotId }) => !dropped.includes(snapshotId));
+  const packs = objects.filter(({ key }) => isDataKey(key)).map((object) => ({ hostId, ...object }));
+  const [planned] = planRetention(
+    {
+      snapshots: snapshots.map((snapshot) =>
+        held.includes(snapshot.snapshotId) ? { ...snapshot, holds: ["--hold"] } : snapshot,
+      ),
+      unreadable: unusable,
+      packs,
+    },
+    policy,
+    { now },
+  ).hosts;
+  const host: HostPlan = planned ?? nothingStored(hostId);
+  if (host.state !== "ready") return { ...host, unusable, erasures: [] };
+
+  const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
+  const erasuresOf = (keys: readonly string[], reason: ErasureReason): Erasure[] =>
+    keys.map((key) => ({ key, bytes: sizes.get(key) ?? 0, reason }));
+  const isOld = ({ receivedAt }: { readonly receivedAt: number }, grace: number) => now - receivedAt > grace;
+  const expired = host.decisions.filter(({ decision }) => decision === "expire");
+  const given = inventory.unusable.filter(({ snapshotId }) => dropped.includes(snapshotId));
+  const gone = new Set([...expired, ...given].map(nameOf));
+  const probes = objects.filter((object) => object.key.startsWith(doctorPrefix(hostId)) && isOld(object, orphanGrace));
+  const isOver = (run: KnownRun) =>
+    run.snapshots.length === 0 ? isOld(run, failureGrace) : run.snapshots.some((snapshot) => gone.has(nameOf(snapshot)));
+  return {
+    ...host,
+    unusable,
+    erasures: [
+      ...erasuresOf(
+        inventory.runs.filter(isOver).map(({ key }) => key),
+        "run",
+      ),
+      ...erasuresOf(expired.map(manifestKey), "expired"),
+      ...erasuresOf(given.map(manifestKey), "dropped"),
+      ...erasuresOf(host.expiredPacks, "unneeded"),
+      ...erasuresOf(host.orphans, "orphan"),
+      ...erasuresOf(
+        probes.map(({ key }) => key),
+        "probe",
+      ),
+      ...erasuresOf(staleScripts(inventory, gone, now), "break-glass"),
+    ],
+  };
+}
+
+/** Erases one after the other, in their order. What throws, or kills, leaves whole snapshots; the same plan may be carried out again. */
+export async function carryOut(
+  erasures: readonly Erasure[],
+  eraser: ObjectEraser,
+  { signal, erased }: { readonly signal: AbortSignal; readonly erased?: (erasure: Erasure) => void },
+): Promise<void> {
+  for (const erasure of erasures) {
+    signal.throwIfAborted();
+    await eraser.erase(erasure.key, { signal });
+    erased?.(erasure);
+  }
+}
+
+/**
+ * Versions of the restore script that no snapshot names, but the newest of them: a run under way names that one when it is done. What a
+ * run of an older version misses, the next one stores again.
+ */
+function staleScripts({ hostId, snapshots, objects }: HostInventory, gone: ReadonlySet<string>, now: number): string[] {
+  const prefix = breakGlassPrefix(hostId);
+  const versionOf = (key: string) => key.slice(prefix.length).split("/")[0]!;
+  const scripts = objects.filter(({ key }) => key.startsWith(prefix));
+  const named = new Set(snapshots.filter((snapshot) => !gone.has(nameOf(snapshot))).map(({ breakGlass }) => breakGlass));
+  const newest = scripts.toSorted((a, b) => b.receivedAt - a.receivedAt)[0];
+  return scripts
+    .filter(({ key, receivedAt }) => {
+      const version = versionOf(key);
+      return !named.has(version) && newest && version !== versionOf(newest.key) && now - receivedAt > orphanGrace;
+    })
+    .map(({ key }) => key);
+}
+
+function refuseStrays({ snapshots, unusable }: HostInventory, held: readonly string[], dropped: readonly string[]): void {
+  const usable = new Set(snapshots.map(({ snapshotId }) => snapshotId));
+  const broken = new Set(unusable.map(({ snapshotId }) => snapshotId));
+  const lost = held.find((id) => !usable.has(id) && !broken.has(id));
+  if (lost !== undefined) {
+    throw new MailarkError("ARGUMENT_INVALID", `there is no snapshot ${lost} to hold`, {
+      hint: "`mailark list` shows what the store holds; a hold that holds nothing is a mistake",
+    });
+  }
+  const whole = dropped.find((id) => !broken.has(id));
+  if (whole !== undefined) {
+    throw new MailarkError("ARGUMENT_INVALID", `there is no unusable snapshot ${whole} to drop`, {
+      hint: "only what can not be used is given up by its id; what is whole is kept or expires by the policy",
+    });
+  }
+}
+
+const nameOf = ({ component, snapshotId }: Pick<SnapshotAddress, "component" | "snapshotId">) =>
+  `${component}/${snapshotId}`;
+
+const nothingStored = (hostId: string): HostPlan => ({
+  hostId,
+  state: "ready",
+  decisions: [],
+  expiredPacks: [],
+  orphans: [],
+  bytes: 0,
+  proposed: { snapshots: 0, packs: 0, bytes: 0 },
+});
