@@ -42,8 +42,10 @@ export interface PrunePlan extends HostPlan {
 }
 
 /**
- * Plans one host. Pure. Ages and rules go by the store's receipt, never by what the host says of itself. Nothing of the keyring is ever
- * erased: a key opens every snapshot that it was used for, and keys take next to no room.
+ * Plans one host. Pure. Everything goes by the store's receipt, never by what the host says of itself. What no snapshot names is old when
+ * the store has received something from that host 14 days after it: so what a backup under way has stored is not taken for left over, not
+ * even where the clock of this machine is ahead. Nothing of the keyring is ever erased: a key opens every snapshot that it was used for,
+ * and keys take next to no room.
  *
  * @throws MailarkError `CONFIG_INVALID` for a bad policy; `ARGUMENT_INVALID` for a held or dropped id that does not fit.
  */
@@ -73,13 +75,17 @@ export function planPrune(
   const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
   const erasuresOf = (keys: readonly string[], reason: ErasureReason): Erasure[] =>
     keys.map((key) => ({ key, bytes: sizes.get(key) ?? 0, reason }));
-  const isOld = ({ receivedAt }: { readonly receivedAt: number }, grace: number) => now - receivedAt > grace;
+  const newest = Math.min(now, Math.max(...objects.map(({ receivedAt }) => receivedAt)));
+  const received = new Map(objects.map(({ key, receivedAt }) => [key, receivedAt]));
+  const isStale = (key: string) => newest - received.get(key)! > orphanGrace;
   const expired = host.decisions.filter(({ decision }) => decision === "expire");
   const given = inventory.unusable.filter(({ snapshotId }) => dropped.includes(snapshotId));
   const gone = new Set([...expired, ...given].map(nameOf));
-  const probes = objects.filter((object) => object.key.startsWith(doctorPrefix(hostId)) && isOld(object, orphanGrace));
-  const isOver = (run: KnownRun) =>
-    run.snapshots.length === 0 ? isOld(run, failureGrace) : run.snapshots.some((snapshot) => gone.has(nameOf(snapshot)));
+  const probes = objects.map(({ key }) => key).filter((key) => key.startsWith(doctorPrefix(hostId)));
+  const isOver = ({ snapshots, receivedAt }: KnownRun) =>
+    snapshots.length === 0
+      ? newest - receivedAt > failureGrace
+      : snapshots.some((snapshot) => gone.has(nameOf(snapshot)));
   return {
     ...host,
     unusable,
@@ -91,12 +97,9 @@ export function planPrune(
       ...erasuresOf(expired.map(manifestKey), "expired"),
       ...erasuresOf(given.map(manifestKey), "dropped"),
       ...erasuresOf(host.expiredPacks, "unneeded"),
-      ...erasuresOf(host.orphans, "orphan"),
-      ...erasuresOf(
-        probes.map(({ key }) => key),
-        "probe",
-      ),
-      ...erasuresOf(staleScripts(inventory, gone, now), "break-glass"),
+      ...erasuresOf(host.orphans.filter(isStale), "orphan"),
+      ...erasuresOf(probes.filter(isStale), "probe"),
+      ...erasuresOf(staleScripts(inventory, gone).filter(isStale), "break-glass"),
     ],
   };
 }
@@ -118,21 +121,22 @@ export async function carryOut(
  * Versions of the restore script that no snapshot names, but the newest of them: a run under way names that one when it is done. What a
  * run of an older version misses, the next one stores again.
  */
-function staleScripts({ hostId, snapshots, objects }: HostInventory, gone: ReadonlySet<string>, now: number): string[] {
+function staleScripts({ hostId, snapshots, objects }: HostInventory, gone: ReadonlySet<string>): string[] {
   const prefix = breakGlassPrefix(hostId);
   const versionOf = (key: string) => key.slice(prefix.length).split("/")[0]!;
-  const scripts = objects.filter(({ key }) => key.startsWith(prefix));
-  const named = new Set(snapshots.filter((snapshot) => !gone.has(nameOf(snapshot))).map(({ breakGlass }) => breakGlass));
-  const newest = scripts.toSorted((a, b) => b.receivedAt - a.receivedAt)[0];
-  return scripts
-    .filter(({ key, receivedAt }) => {
-      const version = versionOf(key);
-      return !named.has(version) && newest && version !== versionOf(newest.key) && now - receivedAt > orphanGrace;
-    })
-    .map(({ key }) => key);
+  const scripts = objects.filter(({ key }) => key.startsWith(prefix)).sort((a, b) => b.receivedAt - a.receivedAt);
+  const named = new Set(
+    snapshots.filter((snapshot) => !gone.has(nameOf(snapshot))).map(({ breakGlass }) => breakGlass),
+  );
+  if (scripts[0]) named.add(versionOf(scripts[0].key));
+  return scripts.map(({ key }) => key).filter((key) => !named.has(versionOf(key)));
 }
 
-function refuseStrays({ snapshots, unusable }: HostInventory, held: readonly string[], dropped: readonly string[]): void {
+function refuseStrays(
+  { snapshots, unusable }: HostInventory,
+  held: readonly string[],
+  dropped: readonly string[],
+): void {
   const usable = new Set(snapshots.map(({ snapshotId }) => snapshotId));
   const broken = new Set(unusable.map(({ snapshotId }) => snapshotId));
   const lost = held.find((id) => !usable.has(id) && !broken.has(id));

@@ -10,7 +10,7 @@ import { type ComponentName, componentNames } from "../core/keys.ts";
 import { type Clock, systemClock } from "../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../core/ports/files.ts";
 import { fileStore } from "../core/stores/file.ts";
-import type { ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import type { ObjectEraser, ObjectReader, ObjectWriter } from "../core/stores/store.ts";
 import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
 import { configsComponent } from "./components/configs/component.ts";
@@ -40,6 +40,8 @@ export interface Ports {
 export interface Composition extends Ports {
   /** A store by its URL. Throws `ARGUMENT_INVALID` for a URL of no known kind. */
   openStore(url: string): Store;
+  /** What erases in a store, for `prune` alone. Throws as {@link openStore}. */
+  openEraser(url: string): ObjectEraser;
   /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
   component(name: ComponentName, configs?: ComponentConfigs): Component;
   /** Read from this program's own package. */
@@ -66,6 +68,8 @@ export function compose(ports: Ports): Composition {
       const isThere = () => files.statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false;
       return { ...fileStore(directory, { files, clock }), exists: isThere };
     },
+
+    openEraser: (url) => fileStore(directoryOf(url), { files, clock }),
 
     component(name, configs) {
       const make = factories[name];

@@ -7,6 +7,7 @@ import { keyIdOf } from "../core/age/age.ts";
 import { MailarkError } from "../core/errors.ts";
 import { patterns } from "../core/keys.ts";
 import type { Files } from "../core/ports/files.ts";
+import { retentionPolicySchema } from "../core/retention-policy.ts";
 import { type Signer, signerOf } from "../core/signed-document.ts";
 import { certsConfig } from "./components/certs/config.ts";
 import { configsConfig } from "./components/configs/config.ts";
@@ -27,7 +28,11 @@ export const defaultStateDirectory = "/var/lib/mailark";
 
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
 const storeUrl = z.string().superRefine((url, context) => explain(context, () => directoryOf(url)));
-const storeSection = z.strictObject({ url: storeUrl });
+const storeSection = z.strictObject({
+  url: storeUrl,
+  /** What `mailark prune` keeps in it. Without it nothing expires. */
+  retention: retentionPolicySchema.optional(),
+});
 const recipient = z.string().superRefine((text, context) => explain(context, () => keyIdOf(text)));
 
 const settings = z.strictObject({

@@ -67,8 +67,8 @@ function writeNew(files: Files, path: string, text: string): void {
 }
 
 const locked = (held: string, path: string) =>
-  new MailarkError("LOCKED", `another backup of this host is running: process ${held.split(/[- ]/)[0]}`, {
+  new MailarkError("LOCKED", `another run of mailark works on this host: process ${held.split(/[- ]/)[0]}`, {
     detail: path,
-    hint: "wait until it is done; if that process is no backup, remove the file",
+    hint: "wait until it is done; if that process is no mailark, remove the file",
     retryable: true,
   });

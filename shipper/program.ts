@@ -10,6 +10,7 @@ import { drill } from "./commands/drill.ts";
 import { enrol } from "./commands/enrol.ts";
 import { init } from "./commands/init.ts";
 import { list } from "./commands/list.ts";
+import { prune } from "./commands/prune.ts";
 import { restore } from "./commands/restore.ts";
 import { show } from "./commands/show.ts";
 import { verify } from "./commands/verify.ts";
@@ -169,6 +170,27 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--report <file>", "write the report there as well, as JSON")
     .action((components, options, command) => perform(drill(within(command), { ...options, components })));
 
+  fromStore(
+    verb(
+      "prune",
+      "say what has expired in a store, and erase it with --delete",
+      "mailark prune --daily 7 --weekly 4 --monthly 12",
+    ),
+  )
+    .option("--delete", "erase it; without this nothing is changed")
+    .option("--keep-last <number>", "keep the newest so many of each component", number)
+    .option("--hourly <number>", "keep one for each of the newest so many hours that have one", number)
+    .option("--daily <number>", "the same for days", number)
+    .option("--weekly <number>", "the same for weeks", number)
+    .option("--monthly <number>", "the same for months", number)
+    .option("--yearly <number>", "the same for years", number)
+    .option("--keep-within-days <days>", "keep all that are younger", number)
+    .option("--maximum-age-days <days>", "keep none that is older, but the last good one", number)
+    .option("--maximum-expire-share <share>", "refuse to erase more than this share at once (default: 0.5)", number)
+    .option("--hold <id>", "keep this snapshot whatever the rules say; may be repeated", append)
+    .option("--drop <id>", "give up this snapshot, which can not be used; may be repeated", append)
+    .action((options, command) => perform(prune(within(command), options)));
+
   verb("enrol", "introduce this host to the configured store, when that is new", "mailark enrol").action((_, command) =>
     perform(enrol(within(command))),
   );
@@ -179,6 +201,9 @@ const exitStatuses = `
 Exit status:
   0 done       1 failed     2 usage or configuration   3 done in part   4 verification failed
   5 locked     6 store can not be reached              7 refused for safety   130 interrupted`;
+
+/** Not a number is told by whoever knows what it should be. */
+const number = (value: string) => (value.trim() === "" ? Number.NaN : Number(value));
 
 const append = (value: string, before: readonly string[] = []) => [...before, value];
 

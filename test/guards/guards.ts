@@ -8,6 +8,7 @@ import { judgementGuards } from "./judgement.ts";
 import { mailGuards } from "./mail.ts";
 import { postgresGuards } from "./postgres.ts";
 import { programGuards } from "./program.ts";
+import { pruneGuards } from "./prune.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
@@ -31,5 +32,6 @@ export const guards: readonly Guard[] = [
   ...treeGuards,
   ...wholeHostGuards,
   ...restoreGuards,
+  ...pruneGuards,
   ...programGuards,
 ];

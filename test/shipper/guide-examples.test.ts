@@ -19,3 +19,9 @@ test("so is what the page on restores has for the queue of a container that is s
   const parsed = parseYaml(wrapped, "restore.md", z.strictObject({ components }));
   expect(parsed.components.queue?.command).toContain("--entrypoint=env");
 });
+
+test("so are the rules of what expires", () => {
+  const [, text = ""] = /## What expires\n.*?```yaml\n(.*?)```/s.exec(page("guide.md")) ?? [];
+  const [store] = parseYaml(text, "guide.md", z.strictObject({ stores: configSchema.shape.stores })).stores ?? [];
+  expect(store).toMatchObject({ retention: { daily: 7, monthly: 12, components: { mail: { daily: 30 } } } });
+});

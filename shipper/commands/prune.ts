@@ -1,0 +1,201 @@
+import { exitCodes, MailarkError } from "../../core/errors.ts";
+import { readInventory } from "../../core/inventory.ts";
+import { carryOut, type Erasure, type ErasureReason, type PrunePlan, planPrune } from "../../core/prune.ts";
+import { parseRetentionPolicy, type RetentionPolicy } from "../../core/retention-policy.ts";
+import { explainReason } from "../../core/retention-reason.ts";
+import { lockPath } from "../composition.ts";
+import { lock } from "../lock.ts";
+import { errorDocument } from "../terminal/error-text.ts";
+import { printable } from "../terminal/printable.ts";
+import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
+import { table } from "../terminal/table.ts";
+import type { CommandContext, Outcome } from "./command.ts";
+import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
+
+/** The rules that a command line may set, on top of those of the configuration. */
+type RuleOptions = Partial<Record<Exclude<keyof RetentionPolicy, "components">, number>>;
+
+export interface PruneOptions extends SourceOptions, RuleOptions {
+  /** Erases. Without it the plan is only told. */
+  readonly delete?: boolean;
+  /** Ids of snapshots that stay. */
+  readonly hold?: readonly string[];
+  /** Ids of snapshots that can not be used, and are given up. */
+  readonly drop?: readonly string[];
+}
+
+/** Says what of a host expires by its policy, and why; erases it when that is wanted. */
+export async function prune(context: CommandContext, options: PruneOptions): Promise<Outcome> {
+  const { composition, reporter, signal } = context;
+  const startedAt = composition.clock.now();
+  const source = await openSource(context, options);
+  const policy = policyOf(source, options);
+  if (options.delete && !source.pinned) throw unpinned();
+  warnUnlessPinned(context, source);
+  const release = lockOf(context, source);
+  try {
+    const plan = await planned();
+    if (options.delete) await erase(plan);
+    return report(source, plan, policy, options.delete === true, composition.clock.now() - startedAt);
+  } finally {
+    release();
+  }
+
+  async function planned(): Promise<PrunePlan> {
+    reporter.begin("reading manifests");
+    try {
+      const inventory = await readInventory(source.reader, source.hostId, source.trusted, {
+        signal,
+        judging: ({ component, snapshotId }) => reporter.doing(`${component} ${snapshotId}`),
+      });
+      return planPrune(inventory, policy, {
+        now: composition.clock.now(),
+        ...(options.hold && { held: options.hold }),
+        ...(options.drop && { dropped: options.drop }),
+      });
+    } finally {
+      reporter.end();
+    }
+  }
+
+  async function erase({ erasures }: PrunePlan): Promise<void> {
+    reporter.begin("erasing", sum(erasures));
+    try {
+      await carryOut(erasures, composition.openEraser(source.url), {
+        signal,
+        erased: ({ key, bytes }) => {
+          reporter.advance(bytes);
+          reporter.doing(key);
+        },
+      });
+    } finally {
+      reporter.end();
+    }
+  }
+}
+
+/** @throws MailarkError `ARGUMENT_INVALID` where nothing says what to keep; `CONFIG_INVALID` for rules that contradict each other. */
+function policyOf({ config, url }: Source, options: PruneOptions): RetentionPolicy {
+  const plain = (text: string) => text.replace(/\/+$/, "");
+  const configured = config?.stores.find((store) => plain(store.url) === plain(url))?.retention;
+  const named = Object.fromEntries(
+    ruleNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])),
+  );
+  if (configured !== undefined || Object.keys(named).length > 0)
+    return parseRetentionPolicy({ ...configured, ...named });
+  throw new MailarkError("ARGUMENT_INVALID", "nothing says what to keep in this store", {
+    hint: "name rules, such as --daily 7 --weekly 4 --monthly 12, or write them in the configuration as retention of the store",
+  });
+}
+
+const ruleNames = [
+  "keepLast",
+  "hourly",
+  "daily",
+  "weekly",
+  "monthly",
+  "yearly",
+  "keepWithinDays",
+  "maximumAgeDays",
+  "maximumExpireShare",
+] as const;
+
+/** Only where the host is this machine is it known whether a backup runs. */
+function lockOf({ composition }: CommandContext, { config, hostId }: Source): () => void {
+  return config?.host.id === hostId ? lock(composition.files, lockPath(config)) : () => {};
+}
+
+const unpinned = () =>
+  new MailarkError("SIGNER_UNTRUSTED", "nothing proves which snapshots your host has written, so nothing is erased", {
+    hint: "give the fingerprint on the recovery sheet with --fingerprint",
+  });
+
+const kinds: Record<ErasureReason, readonly [one: string, many?: string]> = {
+  run: ["record of a run", "records of runs"],
+  expired: ["snapshot"],
+  dropped: ["snapshot that was given up", "snapshots that were given up"],
+  unneeded: ["pack of them, or closure", "packs and closures of them"],
+  orphan: ["object that a run left unfinished", "objects that runs left unfinished"],
+  probe: ["probe"],
+  "break-glass": ["file of an old restore script", "files of old restore scripts"],
+};
+
+function report(
+  source: Source,
+  plan: PrunePlan,
+  policy: RetentionPolicy,
+  deleting: boolean,
+  milliseconds: number,
+): Outcome {
+  const { state, erasures, decisions, unusable } = plan;
+  const exitCode = { ready: exitCodes.ok, stopped: exitCodes.verification, refused: exitCodes.refused }[state];
+  const reasons = decisions.map(({ reasons }) => reasons.map(explainReason));
+  const columns = [
+    { title: "COMPONENT" },
+    { title: "SNAPSHOT" },
+
+    { title: "" },
+    { title: "BECAUSE" },
+  ];
+  const rows = decisions.map(({ component, snapshotId, decision }, index) => [
+    component,
+    snapshotId,
+    decision,
+    reasons[index]!.join("; "),
+  ]);
+  return {
+    exitCode,
+    text: [
+      rows.length > 0 ? `${table(columns, rows)}\n` : "",
+      state === "ready" ? summary(plan, deleting, milliseconds) : obstacle(plan),
+    ].join(""),
+    document: {
+      command: "prune",
+      hostId: source.hostId,
+      store: source.url,
+      pinned: source.pinned,
+      deleted: deleting && state === "ready",
+      exitCode,
+      state,
+      why: state === "ready" ? undefined : plan.why,
+      policy,
+      decisions: decisions.map(({ hostId: _, ...decision }, index) => ({ ...decision, because: reasons[index] })),
+      unusable: unusable.map(({ component, snapshotId, error }) => ({
+        component,
+        snapshotId,
+        error: errorDocument(error),
+      })),
+      erasures,
+      bytes: sum(erasures),
+      storedBytes: plan.bytes,
+    },
+  };
+}
+
+function summary({ erasures, bytes }: PrunePlan, deleting: boolean, milliseconds: number): string {
+  if (erasures.length === 0) return `Nothing expires. ${sizeText(bytes)} are stored.\n`;
+  const groups = Map.groupBy(erasures, ({ reason }) => reason);
+  const lines = [...groups].map(([reason, group]) => {
+    const [one, many] = kinds[reason];
+    return `  ${countOf(group.length, one, many)}, ${sizeText(sum(group))}\n`;
+  });
+  const total = `${sizeText(sum(erasures))} of ${sizeText(bytes)}`;
+  return deleting
+    ? `Erased, in ${durationText(milliseconds)}: ${total}\n${lines.join("")}`
+    : `Would be erased: ${total}\n${lines.join("")}Nothing was erased: this was a dry run. Run it again with --delete to erase.\n`;
+}
+
+function obstacle({ state, why = "", unusable }: PrunePlan): string {
+  if (state === "refused") return `Nothing is erased: ${why} (--maximum-expire-share 1).\n`;
+  const lines = unusable.map(
+    ({ component, snapshotId, error }) =>
+      `  ${component} ${snapshotId}: ${printable(`${error.code}: ${error.message}`)}\n`,
+  );
+  return [
+    "Nothing is erased, because it is not known what these need, and who damaged them:\n",
+    ...lines,
+    "Find out with: mailark verify. What can not be put back from another copy is given up with --drop and its id; its packs go 14 days after they came.\n",
+  ].join("");
+}
+
+const sum = (erasures: readonly Erasure[]) => erasures.reduce((total, { bytes }) => total + bytes, 0);

@@ -1,0 +1,104 @@
+import type { Guard } from "./guard.ts";
+
+const plan = "test/core/prune.test.ts";
+const command = "test/shipper/commands/prune.test.ts";
+
+/** Pruning: only what no rule keeps goes, in an order that leaves whole snapshots, and only where it is known what is there. */
+export const pruneGuards: readonly Guard[] = [
+  {
+    guard: "manifests are erased before what they need",
+    file: "core/prune.ts",
+    find: "for (const erasure of erasures) {",
+    replace: "for (const erasure of erasures.toReversed()) {",
+    test: {
+      file: plan,
+      name: "whatever was stored, pruned, held and killed, in any order, what is kept is whole and stays as it was",
+    },
+  },
+  {
+    guard: "records that name what is erased go with it",
+    file: "core/prune.ts",
+    find: ": snapshots.some((snapshot) => gone.has(nameOf(snapshot)));",
+    replace: ": false;",
+    test: {
+      file: plan,
+      name: "what no rule asks for goes with its packs and the record of its run, and the store is in order",
+    },
+  },
+  {
+    guard: "a backup under way is not taken for left over by a clock that is ahead",
+    file: "core/prune.ts",
+    find: 'host.orphans.filter(isStale), "orphan"',
+    replace: 'host.orphans, "orphan"',
+    test: { file: plan, name: "a minute ago stays, also where this machine's clock is a year ahead" },
+  },
+  {
+    guard: "the newest restore script stays",
+    file: "core/prune.ts",
+    find: "if (scripts[0]) named.add(versionOf(scripts[0].key));",
+    replace: "",
+    test: {
+      file: plan,
+      name: "probes and old restore scripts that no snapshot names go after 14 days; keys, introductions and strange objects never",
+    },
+  },
+  {
+    guard: "a hold holds",
+    file: "core/prune.ts",
+    find: 'held.includes(snapshot.snapshotId) ? { ...snapshot, holds: ["--hold"] } : snapshot,',
+    replace: "snapshot,",
+    test: {
+      file: plan,
+      name: "a snapshot on hold stays, with all that it needs; one that is not there is not held in silence",
+    },
+  },
+  {
+    guard: "a snapshot that lacks a pack stops pruning",
+    file: "core/inventory.ts",
+    find: "if (head === undefined) throw",
+    replace: "if (head === undefined) return;\n    if (head === null) throw",
+    test: { file: plan, name: "a pack that is gone" },
+  },
+  {
+    guard: "a snapshot with a pack of another size stops pruning",
+    file: "core/inventory.ts",
+    find: "if (head.bytes !== bytes) {",
+    replace: "if (head.bytes < 0) {",
+    test: { file: plan, name: "a pack of another size" },
+  },
+  {
+    guard: "a snapshot that arrives meanwhile is not taken for damaged",
+    file: "core/inventory.ts",
+    find: "listed.get(key) ?? (await reader.head(key, { signal }))",
+    replace: "listed.get(key)",
+    test: { file: plan, name: "packs of a snapshot that arrives while the store is read are not taken for left over" },
+  },
+  {
+    guard: "nothing is erased unasked",
+    file: "shipper/commands/prune.ts",
+    find: "if (options.delete) await erase(plan);",
+    replace: "await erase(plan);",
+    test: { file: command, name: "says what would go and why, and touches nothing" },
+  },
+  {
+    guard: "nothing is erased by the word of a stranger",
+    file: "shipper/commands/prune.ts",
+    find: "if (options.delete && !source.pinned) throw unpinned();",
+    replace: "",
+    test: { file: command, name: "where nothing proves who wrote the store" },
+  },
+  {
+    guard: "pruning and a backup of this host exclude each other",
+    file: "shipper/commands/prune.ts",
+    find: "return config?.host.id === hostId ? lock",
+    replace: "return config?.host.id === undefined ? lock",
+    test: { file: command, name: "it does not run at the same time as a backup" },
+  },
+  {
+    guard: "an empty rule is no 0",
+    file: "shipper/program.ts",
+    find: 'value.trim() === "" ? Number.NaN : Number(value)',
+    replace: "Number(value)",
+    test: { file: command, name: "by a rule that is empty" },
+  },
+];
