@@ -1,0 +1,21 @@
+import type { Clock } from "../../../core/ports/clock.ts";
+
+/** A line that bytes pass one after the other. */
+export interface Link {
+  /** Resolves when that many bytes have passed, behind those that came before. */
+  pass(bytes: number, signal: AbortSignal): Promise<void>;
+}
+
+/** @param bytesPerSecond - asked for whenever bytes come; `undefined`: as fast as they may. */
+export function link(clock: Clock, bytesPerSecond: () => number | undefined): Link {
+  let free = 0;
+  return {
+    async pass(bytes, signal) {
+      const rate = bytesPerSecond();
+      if (rate === undefined) return;
+      const now = clock.now();
+      free = Math.max(free, now) + (1000 * bytes) / rate;
+      if (free > now) await clock.sleep(free - now, signal);
+    },
+  };
+}

@@ -1,0 +1,108 @@
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp } from "node:fs/promises";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { type Clock, systemClock } from "../../../core/ports/clock.ts";
+import { makeBucket } from "./buckets.ts";
+import { type Answered, Conversation, type Settings } from "./conversation.ts";
+import type { Credential } from "./credentials.ts";
+import type { Rules, World } from "./exchange.ts";
+import { link } from "./link.ts";
+
+export interface S3Options {
+  /** Bodies are written below it, in a directory of this server's own. Everything else is in memory, and gone at the end. */
+  readonly directory: string;
+  readonly credentials: readonly Credential[];
+  readonly buckets?: readonly {
+    readonly name: string;
+    readonly versioned?: boolean;
+    /** With versions, then. */
+    readonly objectLock?: boolean;
+    /** ARN of the KMS key that encrypts what comes without another word. Default: the keys of S3. */
+    readonly kmsKeyId?: string;
+  }[];
+  /** Default: `us-east-1`. */
+  readonly region?: string;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+}
+
+export interface S3Server {
+  /** `http://127.0.0.1:PORT`; buckets are named in the path. */
+  readonly url: string;
+  readonly region: string;
+  /** In the order in which they ended. */
+  readonly requests: Answered[];
+  /** May be changed at any time, and count for what comes next. */
+  readonly rules: Rules;
+  readonly settings: Settings;
+  /** Ends every connection. @throws AggregateError when the server itself went wrong over a request. */
+  close(): Promise<void>;
+}
+
+/**
+ * Amazon S3 on this machine, by its REST API: what a call may carry, may do and must answer is as in the API reference,
+ * and what this server does not know, it refuses by name.
+ */
+export async function startS3({
+  directory,
+  credentials,
+  buckets = [],
+  region = "us-east-1",
+  clock = systemClock,
+}: S3Options): Promise<S3Server> {
+  await mkdir(directory, { recursive: true });
+  const world: World = {
+    region,
+    clock,
+    rules: { conditions: true, checksums: true, versions: true },
+    buckets: new Map(
+      buckets.map((bucket) => [bucket.name, makeBucket({ ...bucket, createdAt: clock.now() })] as const),
+    ),
+    directory: await mkdtemp(join(directory, "s3-")),
+  };
+  const requests: Answered[] = [];
+  const defects: unknown[] = [];
+  const closing = new AbortController();
+  const settings: Settings = { latency: 0, bytesPerSecond: undefined, faults: undefined, credentials };
+  const shared = link(clock, () => settings.bytesPerSecond);
+  let count = 0;
+
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const conversation = new Conversation({
+      ...{ request, response, world, settings, shared, closing: closing.signal, authority },
+      number: ++count,
+      requestId: randomBytes(8).toString("hex").toUpperCase(),
+    });
+    try {
+      await conversation.hold();
+    } catch (error) {
+      defects.push(error);
+      response.destroy();
+    }
+    requests.push(conversation.answered());
+  };
+  const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
+  server.on("request", answer).on("checkContinue", answer);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const authority = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+  return {
+    url: `http://${authority}`,
+    region,
+    requests,
+    rules: world.rules,
+    settings,
+    async close() {
+      closing.abort();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      if (defects.length > 0) throw new AggregateError(defects, "the sandbox's S3 went wrong");
+    },
+  };
+}
