@@ -20,8 +20,8 @@ export function parseYaml<S extends z.ZodType>(text: string, path: string, schem
   };
   if (document.errors.length > 0) {
     // The first only: what follows it is often just its echo.
-    const { pos, message, code } = document.errors[0]!;
-    throw invalid([`${at(pos[0])}: ${syntax(code, message)}`], "is not YAML");
+    const { pos, code } = document.errors[0]!;
+    throw invalid([`${at(pos[0])}: ${syntax(code)}`], "is not YAML");
   }
   if (!isMap(document.contents)) {
     throw invalid([`${path}:1:1: must be keys and values, such as "version: 1"`], "holds no settings");
@@ -148,14 +148,20 @@ function got(
   return `, and is ${shown.length > 80 ? `${shown.slice(0, 79)}…` : shown}`;
 }
 
-function syntax(code: string, message: string): string {
-  if (code === "TAB_AS_INDENT") return "a tab can not indent: use spaces";
-  if (code === "DUPLICATE_KEY") return "the same key stands here twice: keep one";
-  if (code === "BAD_INDENT" || code === "BLOCK_AS_IMPLICIT_KEY") return "the indentation does not fit the lines above";
-  if (code === "MULTIPLE_DOCS") return "a second document begins here: keep one";
-  // The parser may quote the text, which may hold anything.
-  return `${message.split("\n")[0]!.replace(/["'].*["']/s, "…")}`;
+/** In words of our own: the parser's may repeat the text, which may hold anything. */
+function syntax(code: string): string {
+  return mistakesOfYaml[code] ?? "is not YAML: a value with special characters in it stands in single quotes";
 }
+
+const mistakesOfYaml: Record<string, string> = {
+  TAB_AS_INDENT: "a tab can not indent: use spaces",
+  DUPLICATE_KEY: "the same key stands here twice: keep one",
+  BAD_INDENT: "the indentation does not fit the lines above",
+  BLOCK_AS_IMPLICIT_KEY: "the indentation does not fit the lines above",
+  MULTIPLE_DOCS: "a second document begins here: keep one",
+  MISSING_CHAR: "a quote, a bracket or a colon is missing",
+  BAD_DQ_ESCAPE: "a backslash in double quotes begins something else: use single quotes",
+};
 
 /** A key that is not written with hyphens is not the setting of that name. */
 const foreign = /^\0/;

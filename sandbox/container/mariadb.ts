@@ -36,7 +36,7 @@ export async function startMariadbContainer({
 } = {}): Promise<MariadbContainer> {
   const password = randomBytes(16).toString("hex");
   const account = accountFor("mysql");
-  const defaultsFile = "/root/backup.cnf";
+  const defaultsFile = "/run/backup.cnf";
   const container = await startContainer({
     name: "db",
     command: ["sh", "-c", begin, "begin", ...options],

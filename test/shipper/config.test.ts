@@ -252,7 +252,9 @@ test("no secret is ever repeated", () => {
     right.replace(recipient, identity),
     right.replace("databases: all", "password: hunter2-secret"),
     right.replace("file:///var/backups/mailark", "s3://user:hunter2-secret@bucket"),
-    right.replace("password-file: /nowhere/password", 'password-file: "hunter2-secret'),
+    ...['"hunter2-secret', "|hunter2-secret", "!x!hunter2-secret"].map((value) =>
+      right.replace("password-file: /nowhere/password", `password-file: ${value}`),
+    ),
   ];
   for (const text of secrets) {
     const { message, detail, hint } = mistake(text);
