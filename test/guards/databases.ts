@@ -411,8 +411,8 @@ export const databaseGuards: readonly Guard[] = [
   },
   {
     guard: "a session with a server that hangs is given up",
-    file: at("session.ts"),
-    find: 'return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));',
+    file: "shipper/components/dialogue.ts",
+    find: 'return whileAnswering(pulse, world, answer, () => running.kill("SIGKILL"));',
     replace: "return answer;",
     test: { file: pulse, name: "a session with a server that answers nobody any more is given up" },
     hangs: true,

@@ -154,8 +154,8 @@ export const postgresGuards: readonly Guard[] = [
   },
   {
     guard: "a server that does not answer any more is not waited for",
-    file: at("session.ts"),
-    find: 'return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));',
+    file: "shipper/components/dialogue.ts",
+    find: 'return whileAnswering(pulse, world, answer, () => running.kill("SIGKILL"));',
     replace: "return answer;",
     test: { file: elsewhere, name: "a server that does not answer any more is given up" },
     hangs: true,

@@ -21,11 +21,7 @@ describe("a whole mail host", () => {
   const alice = "alice@example.test";
 
   beforeAll(async () => {
-    const startedAt = performance.now();
     host = await startHost();
-    const seconds = (performance.now() - startedAt) / 1000;
-    console.log(`the sandbox host was up in ${seconds.toFixed(2)} s`);
-    expect(seconds).toBeLessThan(20);
     await host.dovecot.addMailbox(alice);
   });
   afterAll(() => host?.stop());

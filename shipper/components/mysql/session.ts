@@ -1,9 +1,8 @@
 /** A conversation with the server through its command-line client: one connection, any number of questions. */
-import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
-import { howEnded } from "../../processes.ts";
+import { type Exit, howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
-import { whileAnswering } from "../pulse.ts";
+import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
 import { pulseOf } from "./pulse.ts";
 import { fieldsOf } from "./sql-text.ts";
@@ -39,56 +38,17 @@ export async function openSession(connection: Connection, world: SessionWorld): 
   ];
   const command = connection.command(name, [...args, "--default-character-set=utf8mb4", "--connect-timeout=20"]);
   const running = await connection.through(processes).start(command, { env: connection.env, signal });
-  const mark = `mailark ${randomBytes(12).toString("hex")}`;
-  let text = "";
-  let rows: Row[] = [];
-  let waiting: { resolve(rows: Row[]): void; reject(error: unknown): void } | undefined;
-  let over: MailarkError | undefined;
-
-  running.stdout.setEncoding("utf8").on("data", (more: string) => {
-    text += more;
-    const lines = text.split("\n");
-    text = lines.pop()!;
-    for (const line of lines) {
-      if (line !== mark) rows.push(fieldsOf(line));
-      else {
-        const answer = rows;
-        rows = [];
-        waiting?.resolve(answer);
-        waiting = undefined;
-      }
-    }
-  });
-  running.exited.then((exit) => {
-    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
-      detail: connection.scrub(running.complaint()),
-      ...(/ERROR (1045|1698|1044|2002|2003|2005)\b/.test(running.complaint()) && {
-        hint: "check socket, host, user and password of the mysql component, and that the server is up",
-      }),
-      ...(/ERROR 1205\b/.test(running.complaint()) && {
-        hint: "something else holds a lock (SHOW PROCESSLIST): run it again, or raise stallSeconds",
-        retryable: true,
-      }),
-    });
-    waiting?.reject(signal.aborted ? signal.reason : over);
-    waiting = undefined;
-  });
-
-  const session: Session = {
-    query(sql) {
-      const answer = new Promise<Row[]>((resolve, reject) => {
-        if (over) return reject(over);
-        waiting = { resolve, reject };
-        running.stdin.write(`${sql};\nSELECT '${mark}';\n`);
-      });
-      return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));
+  const { ask, close } = dialogueWith(
+    running,
+    {
+      encoding: "utf8",
+      echo: (line) => `SELECT '${line}';`,
+      failure: (exit) => failureOf(connection, exit, running.complaint()),
+      pulse: pulseOf(connection, processes),
     },
-    async close() {
-      running.stdin.end();
-      running.kill();
-      await running.exited;
-    },
-  };
+    world,
+  );
+  const session: Session = { query: async (sql) => (await ask(sql)).map(fieldsOf), close };
   try {
     const patience = Math.ceil(connection.stallSeconds);
     await session.query(`SET SESSION sql_mode='', time_zone='+00:00', lock_wait_timeout=${patience}`);
@@ -97,6 +57,19 @@ export async function openSession(connection: Connection, world: SessionWorld): 
     throw error;
   }
   return session;
+}
+
+function failureOf({ scrub }: Connection, exit: Exit, complaint: string): MailarkError {
+  return new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
+    detail: scrub(complaint),
+    ...(/ERROR (1045|1698|1044|2002|2003|2005)\b/.test(complaint) && {
+      hint: "check socket, host, user and password of the mysql component, and that the server is up",
+    }),
+    ...(/ERROR 1205\b/.test(complaint) && {
+      hint: "something else holds a lock (SHOW PROCESSLIST): run it again, or raise stallSeconds",
+      retryable: true,
+    }),
+  });
 }
 
 /** Runs `work` with a session of its own, and closes that. */

@@ -1,9 +1,8 @@
 /** A conversation with the server through psql: one connection to one database, any number of questions. */
-import { randomBytes } from "node:crypto";
 import { MailarkError } from "../../../core/errors.ts";
-import { howEnded } from "../../processes.ts";
+import { type Exit, howEnded } from "../../processes.ts";
 import type { World } from "../component.ts";
-import { whileAnswering } from "../pulse.ts";
+import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
 import { pulseOf } from "./pulse.ts";
 
@@ -60,46 +59,16 @@ export async function openSession(
   const args = ["-X", "-q", "-A", "-t", "-w", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose"];
   const command = connection.command("psql", [...args, connection.to(database)]);
   const running = await connection.through(processes).start(command, { signal });
-  const mark = `mailark ${randomBytes(12).toString("hex")}`;
-  let text = "";
-  let lines: string[] = [];
-  let waiting: { resolve(lines: string[]): void; reject(error: unknown): void } | undefined;
-  let over: MailarkError | undefined;
-
-  running.stdout.setEncoding(encoding).on("data", (more: string) => {
-    text += more;
-    const whole = text.split("\n");
-    text = whole.pop()!;
-    for (const line of whole) {
-      if (line !== mark) lines.push(line);
-      else {
-        const answer = lines;
-        lines = [];
-        waiting?.resolve(answer);
-        waiting = undefined;
-      }
-    }
-  });
-  running.exited.then((exit) => {
-    const complaint = connection.scrub(running.complaint());
-    over = new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
-      detail: complaint,
-      ...(/connection to server|could not connect|authentication failed|fe_sendauth/.test(complaint) && {
-        hint: "check socket directory, host, user and password of the postgres component, and that the server is up",
-      }),
-    });
-    waiting?.reject(signal.aborted ? signal.reason : over);
-    waiting = undefined;
-  });
-
-  const ask = (statements: string) => {
-    const answer = new Promise<string[]>((resolve, reject) => {
-      if (over) return reject(signal.aborted ? signal.reason : over);
-      waiting = { resolve, reject };
-      running.stdin.write(Buffer.from(`${statements};\n\\echo ${mark}\n`, encoding));
-    });
-    return whileAnswering(pulseOf(connection, processes), world, answer, () => running.kill("SIGKILL"));
-  };
+  const { ask, close } = dialogueWith(
+    running,
+    {
+      encoding,
+      echo: (line) => `\\echo ${line}`,
+      failure: (exit) => failureOf(connection, exit, running.complaint()),
+      pulse: pulseOf(connection, processes),
+    },
+    world,
+  );
   const session: Session = {
     encoding,
     query: async <R extends Row>(select: string) =>
@@ -107,11 +76,7 @@ export async function openSession(
     run: async (statements) => {
       await ask(statements);
     },
-    async close() {
-      running.stdin.end();
-      running.kill();
-      await running.exited;
-    },
+    close,
   };
   try {
     await session.run(`SET client_encoding = ${encoding === "utf8" ? "'UTF8'" : "'SQL_ASCII'"}`);
@@ -125,6 +90,15 @@ export async function openSession(
     throw error;
   }
   return session;
+}
+
+function failureOf({ scrub }: Connection, exit: Exit, complaint: string): MailarkError {
+  return new MailarkError("PROGRAM_FAILED", `the database session ended with ${howEnded(exit)}`, {
+    detail: scrub(complaint),
+    ...(/connection to server|could not connect|authentication failed|fe_sendauth/.test(complaint) && {
+      hint: "check socket directory, host, user and password of the postgres component, and that the server is up",
+    }),
+  });
 }
 
 /** Runs `work` with a session of its own, and closes that. */

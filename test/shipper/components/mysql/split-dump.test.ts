@@ -194,23 +194,6 @@ describe("a dump of several databases", () => {
     };
     expect(feed).toThrow(expect.objectContaining({ code: "DUMP_FAILED" }));
   });
-
-  test("is searched at several hundred megabytes a second", async () => {
-    const row = Buffer.from(`(1,'a\\r\\nb','-- Current Database: ${"abc ".repeat(60)}'),\n`);
-    const chunk = Buffer.concat(Array(Math.ceil(65536 / row.length)).fill(row));
-    const splitter = new DumpSplitter(["a", "b"]);
-    const [begin] = dumpOf([{ name: "a", tables: "", views: "" }], false)
-      .toString()
-      .split("\n-- The deferred");
-    for (const _ of splitter.push(Buffer.from(begin!)));
-    const start = performance.now();
-    let bytes = 0;
-    for (let each = 0; each < 8000; each += 1) {
-      for (const piece of splitter.push(chunk)) bytes += Buffer.isBuffer(piece) ? piece.length : 0;
-    }
-    const rate = bytes / 1e6 / ((performance.now() - start) / 1000);
-    expect(rate).toBeGreaterThan(300);
-  });
 });
 
 describe("the header of a dump", () => {
