@@ -51,6 +51,7 @@ const exitCodeOf = {
 
   LOCKED: exitCodes.locked,
 
+  STORE_BUSY: exitCodes.unreachable,
   STORE_FORBIDDEN: exitCodes.unreachable,
   STORE_UNREACHABLE: exitCodes.unreachable,
   UPLOAD_MISMATCH: exitCodes.unreachable,

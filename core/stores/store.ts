@@ -13,8 +13,8 @@ export type Body = AsyncIterable<Uint8Array> | readonly Uint8Array[];
 /** What a store says of the bytes it took, measured on its side of the wire. */
 export interface Receipt {
   readonly bytes: number;
-  /** CRC-64/NVME of the whole object, 16 lower-case hex digits. */
-  readonly crc64nvme: string;
+  /** CRC-64/NVME of the whole object, 16 lower-case hex digits. `undefined`: the store can not say, and whoever opened it knew. */
+  readonly crc64nvme: string | undefined;
 }
 
 /** All that capture ever receives. */
@@ -23,7 +23,7 @@ export interface ObjectWriter {
    * Creates an object, whole or not at all. It is durable when this resolves.
    *
    * @throws MailarkError `OBJECT_EXISTS` when the key is taken: nothing is ever overwritten. Any other failure may have
-   *   left no object or, where the error is `retryable`, the whole object; never a part of one.
+   *   left no object or, where it is `STORE_UNREACHABLE` and `retryable`, the whole object; never a part of one.
    */
   put(key: string, body: Body, options?: { readonly signal?: AbortSignal }): Promise<Receipt>;
 }

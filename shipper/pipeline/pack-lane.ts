@@ -86,7 +86,8 @@ export class PackLane {
     pack.body.end();
     const receipt = await pack.put;
     const measured = { bytes: pack.bytes, crc64nvme: pack.crc64nvme.digest() };
-    if (receipt.bytes !== measured.bytes || receipt.crc64nvme !== measured.crc64nvme) {
+    const same = receipt.crc64nvme === undefined || receipt.crc64nvme === measured.crc64nvme;
+    if (receipt.bytes !== measured.bytes || !same) {
       throw new MailarkError(
         "UPLOAD_MISMATCH",
         `the store received other bytes than were sent for pack ${pack.reference}`,

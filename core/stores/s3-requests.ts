@@ -1,0 +1,82 @@
+import { Readable } from "node:stream";
+import { S3Client } from "@aws-sdk/client-s3";
+import { asMailarkError } from "../errors.ts";
+import { type S3Action, s3Error } from "./s3-error.ts";
+import type { S3Place } from "./s3-url.ts";
+
+/** Gives a request's body chunk by chunk, no faster than is wanted. */
+export type Pace = (chunks: Iterable<Uint8Array>, signal: AbortSignal) => AsyncIterable<Uint8Array>;
+
+export interface S3RequestsOptions {
+  /** Default: as fast as it goes. */
+  readonly pace?: Pace | undefined;
+  /** Milliseconds until a connection must stand, and until something must have moved on it. */
+  readonly timeouts?: { readonly connect: number; readonly idle: number } | undefined;
+}
+
+/** Asks the SDK's client for something, once. */
+export type Ask<T> = (client: S3Client, options: { readonly abortSignal: AbortSignal }) => Promise<T>;
+
+/** A request's body, as the SDK's commands take it. */
+export interface RequestBody {
+  readonly Body: Readable;
+  readonly ContentLength: number;
+}
+
+/** One request at a time to one bucket, with errors that say what to do. */
+export class S3Requests {
+  readonly #client: S3Client;
+  readonly #place: S3Place;
+  readonly #pace: Pace | undefined;
+
+  /** Credentials are found by the SDK: environment, profile, role of the machine. Nothing is sent twice. */
+  constructor(place: S3Place, { pace, timeouts }: S3RequestsOptions = {}) {
+    this.#place = place;
+    this.#pace = pace;
+    this.#client = new S3Client({
+      region: place.region,
+      ...(place.endpoint !== undefined && { endpoint: place.endpoint }),
+      forcePathStyle: place.pathStyle,
+      maxAttempts: 1,
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+      // It would cost every body a round trip, to save those that are refused.
+      expectContinueHeader: false,
+      requestHandler: { connectionTimeout: timeouts?.connect ?? 10_000, socketTimeout: timeouts?.idle ?? 60_000 },
+    });
+  }
+
+  /** @throws what {@link s3Error} makes of it; the signal's own reason when it is aborted. */
+  async send<T>(action: S3Action, signal: AbortSignal, ask: Ask<T>): Promise<T> {
+    try {
+      signal.throwIfAborted();
+      return await ask(this.#client, { abortSignal: signal });
+    } catch (error) {
+      throw signal.aborted ? asMailarkError(signal.reason) : s3Error(error, action, this.#place);
+    }
+  }
+
+  /** The same with a body, whose memory is let go of when this settles. */
+  async sendBody<T>(
+    action: S3Action,
+    signal: AbortSignal,
+    { chunks, bytes }: { readonly chunks: readonly Uint8Array[]; readonly bytes: number },
+    ask: (body: RequestBody, ...rest: Parameters<Ask<T>>) => Promise<T>,
+  ): Promise<T> {
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    const body = Readable.from(this.#pace?.(chunks, either) ?? chunks);
+    // Whatever ends the body ends the request, which tells of it.
+    body.on("error", () => {});
+    try {
+      return await this.send(action, either, (client, options) =>
+        ask({ Body: body, ContentLength: bytes }, client, options),
+      );
+    } catch (error) {
+      // A server that has refused a request still takes its body.
+      over.abort();
+      body.destroy();
+      throw error;
+    }
+  }
+}

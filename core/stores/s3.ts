@@ -1,0 +1,206 @@
+/**
+ * A store in S3, or in what speaks its protocol. One request creates an object that fits a part; a larger one goes up in parts, several
+ * at a time, while its body still grows. Each request declares the checksum of what it carries, so that what was damaged on its way is
+ * refused, and the receipt is what the store measured. Nothing is sent twice here: that is for a decorator (retry.ts).
+ */
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  type GetObjectCommandOutput,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+} from "@aws-sdk/client-s3";
+import { asMailarkError, MailarkError } from "../errors.ts";
+import { checkedKey, checkedPrefix, isKey } from "../keys.ts";
+import { isSilent, statusOf } from "./s3-error.ts";
+import { S3Requests, type S3RequestsOptions } from "./s3-requests.ts";
+import { upload } from "./s3-upload.ts";
+import type { S3Place } from "./s3-url.ts";
+import type { Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectWriter } from "./store.ts";
+
+export interface S3Store extends ObjectWriter, ObjectReader, ObjectEraser {}
+
+/** An object is read in pieces of so many bytes, each as fast as it comes: a reader who takes his time loses no connection by it. */
+const pieceBytes = 8 * 1024 * 1024;
+
+/**
+ * `erase` removes the current version. On a bucket with versions that is a delete marker: what it hides takes room until the bucket's
+ * lifecycle ends it.
+ */
+export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
+  const requests = new S3Requests(place, options);
+  const at = (key: string) => ({ Bucket: place.bucket, Key: place.prefix + checkedKey(key) });
+
+  return {
+    async put(key, body, { signal } = {}) {
+      const where = at(key);
+      try {
+        signal?.throwIfAborted();
+        if (!place.conditional) await refuseIfThere(key, signal);
+        return await upload({ requests, place, where }, body, signal);
+      } catch (error) {
+        throw statusOf(error) === 412 ? taken(key, error) : asMailarkError(error);
+      }
+    },
+
+    async *get(key, { range, signal } = {}) {
+      const until = signal ?? never();
+      at(key);
+      let position = range?.start ?? 0;
+      let end = range?.end ?? Number.POSITIVE_INFINITY;
+      let etag: string | undefined;
+      try {
+        while (position < end) {
+          const last = Math.min(position + pieceBytes, end) - 1;
+          const piece = await readPiece(key, `bytes=${position}-${last}`, etag, until);
+          if (range !== undefined && piece.size < range.end) throw endsEarly(key, range.end);
+          end = Math.min(end, piece.size);
+          if (piece.length !== Math.min(last + 1, end) - position) throw endsEarly(key, end);
+          position += piece.length;
+          etag = piece.etag;
+          for (const chunk of piece.chunks) {
+            yield chunk;
+            until.throwIfAborted();
+          }
+        }
+      } catch (error) {
+        throw asMailarkError(error);
+      }
+    },
+
+    async head(key, { signal } = {}) {
+      return headOf(key, signal ?? never());
+    },
+
+    async *list(prefix, { startAfter = "", delimiter, signal } = {}) {
+      const until = signal ?? never();
+      const asked = {
+        Bucket: place.bucket,
+        Prefix: place.prefix + checkedPrefix(prefix),
+        ...(startAfter !== "" && { StartAfter: place.prefix + startAfter }),
+        ...(delimiter !== undefined && { Delimiter: delimiter }),
+      };
+      let ContinuationToken: string | undefined;
+      do {
+        const page = await requests.send("s3:ListBucket", until, (client, listing) =>
+          client.send(new ListObjectsV2Command({ ...asked, ...(ContinuationToken && { ContinuationToken }) }), listing),
+        );
+        const rows: Listed[] = [
+          ...(page.Contents ?? []).map(({ Key, Size, LastModified }) => headFrom(nameOf(Key), Size, LastModified)),
+          ...(page.CommonPrefixes ?? []).map(({ Prefix }) => ({ prefix: nameOf(Prefix) })),
+        ];
+        for (const row of rows.filter(isOurs).sort((a, b) => (nameIn(a) < nameIn(b) ? -1 : 1))) {
+          yield row;
+          if (until.aborted) throw asMailarkError(until.reason);
+        }
+        ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
+      } while (ContinuationToken !== undefined);
+    },
+
+    async erase(key, { signal } = {}) {
+      const where = at(key);
+      await requests.send("s3:DeleteObject", signal ?? never(), (client, erasing) =>
+        client.send(new DeleteObjectCommand(where), erasing),
+      );
+    },
+  };
+
+  async function headOf(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
+    const where = at(key);
+    try {
+      const answer = await requests.send("s3:GetObject", signal, (client, asking) =>
+        client.send(new HeadObjectCommand(where), asking),
+      );
+      return headFrom(key, answer.ContentLength, answer.LastModified);
+    } catch (error) {
+      if (!isSilent(error)) throw error;
+      return headByReading(key, signal);
+    }
+  }
+
+  /** A failed HEAD has no body that could say why: no such object, or no such bucket, or which credentials. */
+  async function headByReading(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
+    const where = at(key);
+    try {
+      return await requests.send("s3:GetObject", signal, async (client, asking) => {
+        const { Body, ContentRange, LastModified } = await client.send(
+          new GetObjectCommand({ ...where, Range: "bytes=0-0" }),
+          asking,
+        );
+        await Body?.transformToByteArray();
+        return headFrom(key, sizeIn(ContentRange), LastModified);
+      });
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
+  }
+
+  async function readPiece(key: string, Range: string, etag: string | undefined, signal: AbortSignal) {
+    const where = at(key);
+    try {
+      return await requests.send("s3:GetObject", signal, async (client, reading) => {
+        const answer = await client.send(
+          new GetObjectCommand({ ...where, Range, ...(etag !== undefined && { IfMatch: etag }) }),
+          reading,
+        );
+        const chunks = await chunksOf(answer);
+        const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+        return {
+          chunks,
+          length,
+          size: sizeIn(answer.ContentRange) ?? answer.ContentLength ?? length,
+          etag: answer.ETag,
+        };
+      });
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === 404) throw new MailarkError("OBJECT_MISSING", `there is no object ${key}`, { cause: error });
+      // Nothing can be read of what is empty.
+      if (status === 416) return { chunks: [], length: 0, size: 0, etag: undefined };
+      if (status === 412) throw new MailarkError("OBJECT_CORRUPT", `the object was replaced while it was read: ${key}`);
+      throw error;
+    }
+  }
+
+  /** Not safe against another writer at the same moment, and of no use where reading is forbidden: what such a store offers. */
+  async function refuseIfThere(key: string, signal: AbortSignal | undefined) {
+    const there = await headOf(key, signal ?? never()).catch((error: MailarkError) => {
+      if (error.code !== "STORE_FORBIDDEN") throw error;
+    });
+    if (there !== undefined) throw taken(key);
+  }
+
+  function nameOf(key: string | undefined): string {
+    return (key ?? "").slice(place.prefix.length);
+  }
+}
+
+async function chunksOf({ Body }: GetObjectCommandOutput): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of Body as AsyncIterable<Uint8Array>) chunks.push(chunk);
+  return chunks;
+}
+
+/** Listings know whole seconds only, so that all answers agree. */
+function headFrom(key: string, bytes: number | undefined, received: Date | undefined): ObjectHead {
+  if (bytes === undefined || received === undefined) {
+    throw new MailarkError("STORE_UNREACHABLE", "the store does not say size and time of an object");
+  }
+  return { key, bytes, receivedAt: Math.floor(received.getTime() / 1000) * 1000 };
+}
+
+/** Size of the object in `bytes 0-9/100`. */
+function sizeIn(contentRange: string | undefined): number | undefined {
+  const size = /\/(\d+)$/.exec(contentRange ?? "")?.[1];
+  return size === undefined ? undefined : Number(size);
+}
+
+const nameIn = (row: Listed) => ("key" in row ? row.key : row.prefix);
+/** Others may have put into the bucket what no key can name. */
+const isOurs = (row: Listed) => ("key" in row ? isKey(row.key) : isKey(row.prefix.replace(/\/$/, "")));
+const never = () => new AbortController().signal;
+const taken = (key: string, cause?: unknown) =>
+  new MailarkError("OBJECT_EXISTS", `the object exists already: ${key}`, { cause });
+const endsEarly = (key: string, end: number) =>
+  new MailarkError("OBJECT_CORRUPT", `the object ends before byte ${end}: ${key}`);
