@@ -9,7 +9,10 @@ import { MailarkError } from "../core/errors.ts";
 import { type ComponentName, componentNames } from "../core/keys.ts";
 import { type Clock, systemClock } from "../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../core/ports/files.ts";
+import { bandwidthLimit as limitBandwidth } from "../core/stores/bandwidth.ts";
+import { deferredStore } from "../core/stores/deferred.ts";
 import { fileStore } from "../core/stores/file.ts";
+import { type RetryOptions, withRetries } from "../core/stores/retry.ts";
 import type { ObjectEraser, ObjectReader, ObjectWriter } from "../core/stores/store.ts";
 import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
@@ -27,7 +30,7 @@ import { redisConfigSchema } from "./components/redis/config.ts";
 import { type ComponentConfigs, type Config, stateDirectoryOf } from "./config.ts";
 import { nodeProcesses, type Processes } from "./processes.ts";
 import { readText } from "./state-files.ts";
-import { directoryOf } from "./store-url.ts";
+import { placeOf, storeIdentity } from "./store-url.ts";
 
 /** The ways to the machine. */
 export interface Ports {
@@ -39,13 +42,21 @@ export interface Ports {
 /** What commands are made of. */
 export interface Composition extends Ports {
   /** A store by its URL. Throws `ARGUMENT_INVALID` for a URL of no known kind. */
-  openStore(url: string): Store;
+  openStore(url: string, options?: OpenStoreOptions): Store;
   /** What erases in a store, for `prune` alone. Throws as {@link openStore}. */
   openEraser(url: string): ObjectEraser;
   /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
   component(name: ComponentName, configs?: ComponentConfigs): Component;
   /** Read from this program's own package. */
   breakGlass(): BreakGlass;
+}
+
+/** For stores over the network, which fail for a while and share a line. */
+export interface OpenStoreOptions {
+  /** Bytes a second. Default: as fast as it goes. */
+  readonly bandwidthLimit?: number | undefined;
+  /** Told of each failure after which the store is asked again. */
+  readonly failed?: RetryOptions["failed"];
 }
 
 /** A store as commands use it. */
@@ -59,17 +70,18 @@ export const machine: Ports = { files: nodeFiles, processes: nodeProcesses, cloc
 
 /** Builds everything on these ports. */
 export function compose(ports: Ports): Composition {
-  const { files, clock } = ports;
+  const { files } = ports;
   return {
     ...ports,
 
-    openStore(url) {
-      const directory = directoryOf(url);
-      const isThere = () => files.statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false;
-      return { ...fileStore(directory, { files, clock }), exists: isThere };
+    openStore(url, options) {
+      const { directory } = placeOf(url);
+      const exists = () =>
+        directory === undefined || (files.statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false);
+      return { ...storeAt(url, ports, options), exists };
     },
 
-    openEraser: (url) => fileStore(directoryOf(url), { files, clock }),
+    openEraser: (url) => storeAt(url, ports),
 
     component(name, configs) {
       const make = factories[name];
@@ -84,6 +96,14 @@ export function compose(ports: Ports): Composition {
       "format.md": ownFile(files, "../docs/format.md"),
     }),
   };
+}
+
+function storeAt(url: string, { files, clock }: Ports, { bandwidthLimit, failed }: OpenStoreOptions = {}) {
+  const { s3, directory } = placeOf(url);
+  if (directory !== undefined) return fileStore(directory, { files, clock });
+  const pace = bandwidthLimit === undefined ? undefined : limitBandwidth(bandwidthLimit, clock);
+  const store = deferredStore(async () => (await import("../core/stores/s3.ts")).s3Store(s3, { pace }));
+  return withRetries(store, { clock, random: Math.random, failed });
 }
 
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
@@ -102,8 +122,7 @@ export const configuredNames = ({ components }: Config): ComponentName[] =>
 
 /** Where what is remembered of one store is. */
 export function stateDirectory(config: Config, store: string): string {
-  const url = store.replace(/\/+$/, "");
-  return stateDirectoryOf(config, createHash("sha256").update(url).digest("hex"));
+  return stateDirectoryOf(config, createHash("sha256").update(storeIdentity(store)).digest("hex"));
 }
 
 /** Held by whatever writes to stores or to this host: one at a time. */

@@ -9,6 +9,7 @@ import { patterns } from "../core/keys.ts";
 import type { Files } from "../core/ports/files.ts";
 import { retentionPolicySchema } from "../core/retention-policy.ts";
 import { type Signer, signerOf } from "../core/signed-document.ts";
+import { byteQuantity } from "./byte-quantity.ts";
 import { certsConfig } from "./components/certs/config.ts";
 import { configsConfig } from "./components/configs/config.ts";
 import { mailConfig } from "./components/mail/config.ts";
@@ -20,14 +21,14 @@ import { parseYaml } from "./config-text.ts";
 import { accountsConfigSchema } from "./consistency/config.ts";
 import { servicesConfig } from "./restore/services.ts";
 import { readText } from "./state-files.ts";
-import { directoryOf } from "./store-url.ts";
+import { placeOf, storeIdentity } from "./store-url.ts";
 
 /** Where a host's configuration is, unless `--config` or `MAILARK_CONFIG` say otherwise. */
 export const defaultConfigPath = "/etc/mailark/config.yaml";
 export const defaultStateDirectory = "/var/lib/mailark";
 
 const absolutePath = z.string().startsWith("/", "must be an absolute path");
-const storeUrl = z.string().superRefine((url, context) => explain(context, () => directoryOf(url)));
+const storeUrl = z.string().superRefine((url, context) => explain(context, () => placeOf(url)));
 const storeSection = z.strictObject({
   url: storeUrl,
   /** What `mailark prune` keeps in it. Without it nothing expires. */
@@ -51,6 +52,8 @@ const settings = z.strictObject({
     .min(1)
     .superRefine(refuseTwice)
     .optional(),
+  /** Bytes a second that are sent to stores over the network, all together. */
+  bandwidthLimit: byteQuantity.optional(),
   /** Public halves: whom keys are sealed to. */
   recovery: recipient,
   drill: recipient.optional(),
@@ -173,11 +176,8 @@ function refuseStrayAccounts({ accounts, components, path }: Config): void {
   });
 }
 
-/** A URL as it tells stores apart. */
-const sameAs = (url: string) => url.replace(/\/+$/, "");
-
 function refuseTwice(stores: readonly (string | StoreConfig)[], context: z.core.$RefinementCtx<unknown>): void {
-  const urls = stores.map((each) => sameAs(typeof each === "string" ? each : each.url));
+  const urls = stores.map((each) => storeIdentity(typeof each === "string" ? each : each.url));
   for (const [index, url] of urls.entries()) {
     if (urls.indexOf(url) === index) continue;
     context.addIssue({ code: "custom", path: [index], message: "must be another store than those above" });

@@ -1,4 +1,4 @@
-import { directoryOf } from "./store-url.ts";
+import { placeOf } from "./store-url.ts";
 
 /** What a restore needs to know when the host is gone. */
 export interface RecoverySheet {
@@ -22,7 +22,7 @@ export function restoreCommands({ hostId, store, fingerprint, components }: Reco
 
 /** How to bring everything back with a shell, age, zstd, tar and jq: one command a component. */
 export function breakGlassCommands({ hostId, store, components }: RecoverySheet, version: string): string[] {
-  const directory = directoryOf(store);
+  const directory = placeOf(store).directory ?? copyOfStore;
   const script = shellWord(`${directory}/hosts/${hostId}/break-glass/${version}/restore.sh`);
   return components.map(
     (component) => `sh ${script} ${shellWord(directory)} ${hostId} ${component} latest ${keyFile} ${component}`,
@@ -70,6 +70,8 @@ ${rule}
 `;
 }
 
+/** A shell reads directories: what a bucket holds below its prefix is copied into one first. */
+const copyOfStore = "/mnt/copy-of-the-store";
 /** Where the sheet tells to put the recovery key. */
 const keyFile = "recovery.key";
 

@@ -1,11 +1,9 @@
 import { Readable } from "node:stream";
 import { S3Client } from "@aws-sdk/client-s3";
 import { asMailarkError } from "../errors.ts";
+import type { Pace } from "./bandwidth.ts";
 import { type S3Action, s3Error } from "./s3-error.ts";
 import type { S3Place } from "./s3-url.ts";
-
-/** Gives a request's body chunk by chunk, no faster than is wanted. */
-export type Pace = (chunks: Iterable<Uint8Array>, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 
 export interface S3RequestsOptions {
   /** Default: as fast as it goes. */
@@ -23,6 +21,8 @@ export interface RequestBody {
   readonly ContentLength: number;
 }
 
+const silent = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 /** One request at a time to one bucket, with errors that say what to do. */
 export class S3Requests {
   readonly #client: S3Client;
@@ -38,6 +38,8 @@ export class S3Requests {
       ...(place.endpoint !== undefined && { endpoint: place.endpoint }),
       forcePathStyle: place.pathStyle,
       maxAttempts: 1,
+      // It would warn on standard error of a body that is not sent again.
+      logger: silent,
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
       // It would cost every body a round trip, to save those that are refused.

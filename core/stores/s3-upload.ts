@@ -167,13 +167,13 @@ function sumOf(chunks: readonly Uint8Array[], { checksum }: S3Place) {
 
 /** What the store measured, and not what was sent; a store that was to say it and does not is not to be relied on. */
 function receiptOf(
-  answer: { readonly ChecksumCRC64NVME?: string | undefined },
+  answer: { readonly ChecksumCRC64NVME?: string | undefined; readonly VersionId?: string | undefined },
   bytes: number,
   { checksum }: S3Place,
 ): Receipt {
-  const { ChecksumCRC64NVME: measured } = answer;
-  if (measured !== undefined) return { bytes, crc64nvme: Buffer.from(measured, "base64").toString("hex") };
-  if (checksum === "md5") return { bytes, crc64nvme: undefined };
+  const { ChecksumCRC64NVME: measured, VersionId: version } = answer;
+  if (measured !== undefined) return { bytes, crc64nvme: Buffer.from(measured, "base64").toString("hex"), version };
+  if (checksum === "md5") return { bytes, crc64nvme: undefined, version };
   throw new MailarkError("UPLOAD_MISMATCH", "the store does not say the checksum of what it received", {
     hint: "where it knows no CRC64NVME, write checksum=md5 in its URL: docs/guide.md says what that costs",
   });

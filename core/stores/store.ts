@@ -15,6 +15,8 @@ export interface Receipt {
   readonly bytes: number;
   /** CRC-64/NVME of the whole object, 16 lower-case hex digits. `undefined`: the store can not say, and whoever opened it knew. */
   readonly crc64nvme: string | undefined;
+  /** What this version of the object is called, where the store keeps versions and said so. */
+  readonly version?: string | undefined;
 }
 
 /** All that capture ever receives. */

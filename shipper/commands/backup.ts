@@ -18,6 +18,7 @@ import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
+import { openStore } from "./open-store.ts";
 import { reachable } from "./source.ts";
 
 /** What is captured. */
@@ -36,7 +37,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 
   const { files } = composition;
   const signer = readSigner(files, config);
-  const store = reachable(composition.openStore(config.store), config.store);
+  const store = reachable(openStore(context, config.store, config), config.store);
   if ((await store.head(enrolmentKey(config.host.id, signer.keyId), { signal })) === undefined) throw strange(config);
   await warnOfFuture(
     context,

@@ -5,9 +5,11 @@ import { readConfig, readSigner } from "../config.ts";
 import { enrol as introduce } from "../enrol.ts";
 import { forgetSealingKeys } from "../sealing-keys.ts";
 import type { CommandContext, Outcome } from "./command.ts";
+import { openStore } from "./open-store.ts";
 
 /** Introduces this host to the store of its configuration: for a store that is new. */
-export async function enrol({ composition, configPath, signal }: CommandContext): Promise<Outcome> {
+export async function enrol(context: CommandContext): Promise<Outcome> {
+  const { composition, configPath, signal } = context;
   const { files, clock } = composition;
   const config = readConfig(files, configPath);
   const { host, store, recovery, drill } = config;
@@ -20,7 +22,7 @@ export async function enrol({ composition, configPath, signal }: CommandContext)
     recoveryRecipient: recovery,
     drillRecipient: drill,
   };
-  const place = composition.openStore(store);
+  const place = openStore(context, store, config);
   // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
   if ((await place.head(enrolmentKey(host.id, signer.keyId), { signal })) === undefined) {
     forgetSealingKeys(files, stateDirectory(config, config.store));

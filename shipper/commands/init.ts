@@ -16,12 +16,13 @@ import { proposeAccounts } from "../consistency/proposal.ts";
 import { enrol } from "../enrol.ts";
 import { breakGlassCommands, type RecoverySheet, recoverySheet, restoreCommands } from "../recovery-sheet.ts";
 import { readText, writeDurably } from "../state-files.ts";
-import { directoryOf } from "../store-url.ts";
+import { placeOf } from "../store-url.ts";
 import type { Found } from "../survey/found.ts";
 import { type Survey, survey, type Told } from "../survey/survey.ts";
 import { printable } from "../terminal/printable.ts";
 import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
+import { openStore } from "./open-store.ts";
 
 /** What the operator says of the host; the rest is looked for. Paths are relative to the working directory. */
 export interface InitOptions {
@@ -55,7 +56,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     if (recipient !== undefined) keyIdOf(recipient);
   }
   const store = options.store ?? defaultStore;
-  directoryOf(store);
+  placeOf(store);
   const path = (given: string | undefined) => (given === undefined ? undefined : resolve(context.cwd, given));
   const mailRoot = path(options.mailRoot);
   if (mailRoot !== undefined && !files.statSync(mailRoot, { throwIfNoEntry: false })?.isDirectory()) {
@@ -90,7 +91,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const signingKey = join(dirname(configPath), "signing.pem");
   const signer = makeSigner(files, signingKey);
   const introduction = { hostId, name, createdAt, recoveryRecipient, drillRecipient: options.drillRecipient };
-  await enrol(composition.openStore(store), signer, introduction, signal);
+  await enrol(openStore(context, store, undefined), signer, introduction, signal);
   const { fingerprint } = signer;
   const sheet = {
     hostId,

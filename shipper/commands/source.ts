@@ -11,6 +11,7 @@ import type { Store } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { withoutPassword } from "../store-url.ts";
 import type { CommandContext } from "./command.ts";
+import { openStore } from "./open-store.ts";
 
 /** How the operator names a store and a host, on top of the configuration or without one. */
 export interface SourceOptions {
@@ -53,7 +54,7 @@ export function openNamedStore(
   const config = configOf(context, named !== undefined, beforeConfig);
   const url = named ?? config?.store;
   if (url === undefined) throw new MailarkError("INTERNAL", "neither a configuration nor a store");
-  return { url, reader: reachable(context.composition.openStore(url), url), config };
+  return { url, reader: reachable(openStore(context, url, config), url), config };
 }
 
 /**

@@ -142,8 +142,18 @@ describe("every mistake is told with line, column, key, value and fix:", () => {
     ],
     [
       "a store of a kind that is not known",
+      (text) => text.replace("file:///var/backups/mailark", "ftp://bucket"),
+      /5:8: store: give a directory as file:\/\/\/DIR.*s3:\/\/BUCKET.*ftp:\/\/bucket/,
+    ],
+    [
+      "a store in S3 without what it takes",
       (text) => text.replace("file:///var/backups/mailark", "s3://bucket"),
-      /5:8: store: give a directory as file:\/\/\/DIR.*s3:\/\/bucket/,
+      '5:8: store: write it as s3://BUCKET/PREFIX?region=eu-central-1, and is "s3://bucket"',
+    ],
+    [
+      "a bandwidth that is none",
+      (text) => `${text}bandwidth-limit: fast\n`,
+      /^18:18: bandwidth-limit: write a number of bytes, such as 500kB, 10MB or 1GiB, and is "fast"/,
     ],
     ["both forms of stores", (text) => `${text}stores: [file:///a]\n`, /^18:9: stores: give store or stores, not both/],
     [

@@ -1,0 +1,116 @@
+/** Finds out what a store and the credentials for it allow, by trying, and what that means for what is stored there. */
+import { randomBytes } from "node:crypto";
+import { crc64nvme } from "../crc64nvme.ts";
+import { asMailarkError, MailarkError } from "../errors.ts";
+import { checkedKey, doctorPrefix } from "../keys.ts";
+import type { ObjectEraser, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
+
+export interface ProbeFinding {
+  readonly question:
+    | "refuses to replace"
+    | "says the checksum"
+    | "keeps versions"
+    | "lets read"
+    | "lets list"
+    | "lets erase";
+  readonly answer: boolean;
+}
+
+export interface StoreProbe {
+  readonly findings: readonly ProbeFinding[];
+  /** What follows for what is stored with these credentials: sentences, the most important first. */
+  readonly guarantee: readonly string[];
+}
+
+/**
+ * Stores a small object below `hosts/ID/doctor/`, twice at the same moment, then asks for it, lists it and erases it. Where it may not
+ * be erased it stays.
+ *
+ * @throws MailarkError what `put` throws; `UPLOAD_MISMATCH` where the store says another checksum; what the other calls throw, but
+ *   `STORE_FORBIDDEN`, which is an answer.
+ */
+export async function probeStore(
+  store: ObjectWriter & ObjectReader & ObjectEraser,
+  hostId: string,
+  signal: AbortSignal,
+): Promise<StoreProbe> {
+  const key = checkedKey(`${doctorPrefix(hostId)}probe-${randomBytes(8).toString("hex")}`);
+  const body = [Buffer.from("mailark probe\n")];
+  const puts = await Promise.allSettled([store.put(key, body, { signal }), store.put(key, body, { signal })]);
+  const receipts = puts.flatMap((put) => (put.status === "fulfilled" ? [put.value] : []));
+  const refused = puts.filter((put) => put.status === "rejected").map(({ reason }) => asMailarkError(reason));
+  const failure = refused.find(({ code }) => receipts.length === 0 || code !== "OBJECT_EXISTS");
+  if (failure !== undefined) throw failure;
+  const receipt = receipts[0]!;
+
+  const lets = async (work: () => Promise<unknown>) => {
+    try {
+      await work();
+      return true;
+    } catch (thrown) {
+      const error = asMailarkError(thrown);
+      if (error.code === "STORE_FORBIDDEN") return false;
+      throw error;
+    }
+  };
+  const isSecond = refused.length === 1;
+  const checksum = isSame(receipt, body);
+  const reads = await lets(() => store.head(key, { signal }));
+  const lists = await lets(() => store.list(doctorPrefix(hostId), { signal })[Symbol.asyncIterator]().next());
+  const erases = await lets(() => store.erase(key, { signal }));
+  const versions = receipt.version !== undefined;
+  return {
+    findings: [
+      { question: "refuses to replace", answer: isSecond },
+      { question: "says the checksum", answer: checksum },
+      { question: "keeps versions", answer: versions },
+      { question: "lets read", answer: reads },
+      { question: "lets list", answer: lists },
+      { question: "lets erase", answer: erases },
+    ],
+    guarantee: guaranteeOf({ createOnly: isSecond, checksum, versions, reads: reads || lists, erases }),
+  };
+}
+
+interface Answers {
+  readonly createOnly: boolean;
+  readonly checksum: boolean;
+  readonly versions: boolean;
+  readonly reads: boolean;
+  readonly erases: boolean;
+}
+
+function guaranteeOf({ createOnly, checksum, versions, reads, erases }: Answers): string[] {
+  const sentences: string[] = [];
+  if (createOnly && !erases)
+    sentences.push("Who steals these credentials can not replace or erase what was stored before.");
+  if (erases) {
+    sentences.push(
+      versions
+        ? "Who steals these credentials can hide every backup; whether also destroy it depends on their right to versions (s3:DeleteObjectVersion)."
+        : "Who steals these credentials can erase every backup: take the right to erase (s3:DeleteObject) from this host.",
+    );
+  }
+  if (!createOnly) {
+    sentences.push(
+      versions
+        ? "Who steals these credentials can put something else in a backup's place; the version before it stays."
+        : "Who steals these credentials can overwrite every backup: the store does not refuse to replace.",
+    );
+  }
+  if (reads)
+    sentences.push("This host can read what is stored. It needs to create only; the data stays sealed either way.");
+  if (!checksum)
+    sentences.push("The store does not say what it received: only `mailark verify` proves that it arrived whole.");
+  return sentences;
+}
+
+function isSame({ crc64nvme: said }: Receipt, body: readonly Uint8Array[]): boolean {
+  if (said === undefined) return false;
+  const sum = crc64nvme();
+  for (const chunk of body) sum.update(chunk);
+  if (said === sum.digest()) return true;
+  throw new MailarkError("UPLOAD_MISMATCH", "the store received other bytes than were sent", {
+    hint: "check the memory and the network of this host",
+  });
+}
