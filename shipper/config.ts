@@ -61,6 +61,8 @@ const settings = z.strictObject({
   signingKey: z.string().min(1).default("signing.pem"),
   /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
   state: absolutePath.default(defaultStateDirectory),
+  /** File that says who ran what. Default: `audit.jsonl` in the state directory. */
+  audit: absolutePath.optional(),
   /** How this machine's services are stopped and started, for `restore --all`. */
   services: servicesConfig.optional(),
   /** Where the mail system's accounts are, for the consistency report of a run. Without it there is none. */

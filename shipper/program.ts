@@ -2,8 +2,10 @@
  * The command line: words into options, outcomes into text or JSON, errors into exit statuses.
  */
 import { resolve } from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { asMailarkError, exitCodes, MailarkError } from "../core/errors.ts";
+import type { Audit } from "./audit.ts";
+import { auditedCommand, endOf } from "./commands/audited.ts";
 import { backup } from "./commands/backup.ts";
 import type { CommandContext, Context, Outcome } from "./commands/command.ts";
 import { drill } from "./commands/drill.ts";
@@ -16,13 +18,15 @@ import { show } from "./commands/show.ts";
 import { verify } from "./commands/verify.ts";
 import { defaultConfigPath } from "./config.ts";
 import { errorDocument, errorText } from "./terminal/error-text.ts";
-import { type Output, reporterOf } from "./terminal/reporter.ts";
+import { type LogLevel, logLevels, type Output, reporterOf } from "./terminal/reporter.ts";
+import { traced } from "./trace.ts";
 import { version } from "./version.ts";
 
 interface Globals {
   readonly config?: string;
   readonly json?: boolean;
   readonly debug?: boolean;
+  readonly logLevel?: LogLevel;
 }
 
 /** Runs one command line, the words after the program's name, and returns its exit status. Never throws. */
@@ -30,6 +34,7 @@ export async function run(words: readonly string[], machine: Context): Promise<n
   const context = { ...machine, stderr: withoutKeys(machine.stderr) };
   const flags = { json: words.includes("--json"), debug: words.includes("--debug") };
   let outcome: Outcome | undefined;
+  let audit: Audit | undefined;
   let help = "";
   const program = commandLine(
     context,
@@ -39,11 +44,15 @@ export async function run(words: readonly string[], machine: Context): Promise<n
     async (work) => {
       outcome = await work;
     },
-  );
+  ).hook("preAction", (_, command) => {
+    audit = auditedCommand(contextOf(context, command.optsWithGlobals()), command.name(), command.opts(), words);
+    audit?.began();
+  });
   try {
     await program.parseAsync([...words], { from: "user" });
     if (outcome === undefined) throw new MailarkError("INTERNAL", "the command has no outcome");
     await tell(context, flags.json, outcome);
+    audit?.ended(endOf(outcome));
     return outcome.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) {
@@ -51,6 +60,7 @@ export async function run(words: readonly string[], machine: Context): Promise<n
       return exitCodes.ok;
     }
     const error = thrown instanceof CommanderError ? usageError(thrown, words) : asMailarkError(thrown);
+    audit?.ended({ exitCode: error.exitCode, error: error.code });
     return tellError(context, error, flags);
   }
 }
@@ -65,7 +75,8 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .helpCommand(false)
     .option("--config <file>", `configuration file (default: ${defaultConfigPath}, or MAILARK_CONFIG)`)
     .option("--json", "print one JSON document; progress and warnings are JSON lines on standard error")
-    .option("--debug", "print where an error came from")
+    .addOption(new Option("--log-level <level>", "what is told on standard error (default: warn)").choices(logLevels))
+    .option("--debug", "tell everything, and where an error came from: --log-level debug and more")
     .exitOverride()
     .configureOutput({ writeOut: print, writeErr: () => {}, getOutHelpWidth: () => context.stdout.columns ?? 80 })
     .addHelpText("after", `\nFirst steps:\n  mailark init\n  mailark backup\n  mailark verify\n${exitStatuses}`);
@@ -75,7 +86,10 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
       .command(usage)
       .description(description)
       .helpOption("--help", "print this help")
-      .addHelpText("after", `\nExample:\n  ${example}\n\nGlobal options: --config FILE, --json, --debug`);
+      .addHelpText(
+        "after",
+        `\nExample:\n  ${example}\n\nGlobal options: --config FILE, --json, --log-level LEVEL, --debug`,
+      );
   const within = (command: Command) => contextOf(context, command.optsWithGlobals());
   const fromStore = (command: Command) =>
     command
@@ -207,13 +221,16 @@ const number = (value: string) => (value.trim() === "" ? Number.NaN : Number(val
 
 const append = (value: string, before: readonly string[] = []) => [...before, value];
 
-function contextOf(context: Context, { config, json = false }: Globals): CommandContext {
+function contextOf(context: Context, { config, json = false, debug, logLevel }: Globals): CommandContext {
   const { stderr, env, composition } = context;
   const named = config ?? (env.MAILARK_CONFIG || undefined);
   const color = stderr.isTTY && !env.NO_COLOR;
+  const level = debug ? "debug" : (logLevel ?? "warn");
+  const reporter = reporterOf({ output: stderr, clock: composition.clock, json, color, level });
   return {
     ...context,
-    reporter: reporterOf({ output: stderr, clock: composition.clock, json, color }),
+    composition: level === "debug" ? traced(composition, reporter) : composition,
+    reporter,
     configPath: resolve(context.cwd, named ?? defaultConfigPath),
     configNamed: named !== undefined,
   };

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../core/ports/clock.ts";
 import { cutTo, printable, printableLines } from "./printable.ts";
-import { sizeText } from "./quantity.ts";
+import { durationText, sizeText } from "./quantity.ts";
 
 /** One end of the terminal, or of a pipe. */
 export interface Output {
@@ -15,8 +15,14 @@ export interface Output {
   write(text: string): Promise<void>;
 }
 
+/** How much is told: each level tells what those before it tell. */
+export const logLevels = ["error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof logLevels)[number];
+
 /** Takes what happens while a command works. */
 export interface Reporter {
+  /** What is done, for who looks into it: `info` a step, `debug` what the step consists of. */
+  log(level: "info" | "debug", message: string): void;
   /** Something that the operator must see, and that does not end the command. */
   warn(message: string, detail?: string): void;
   /** A new stretch of work; `totalBytes` where it is known. */
@@ -36,14 +42,17 @@ export interface ReporterOptions {
   readonly json: boolean;
   /** Escape sequences for weight are wanted. */
   readonly color: boolean;
+  /** Default: `warn`. At `error` there is no progress either. */
+  readonly level?: LogLevel;
 }
 
 const liveInterval = 100;
 const lineInterval = 1000;
 
-/** Makes a reporter: live lines on a terminal, JSON lines with `json`, else warnings only. */
-export function reporterOf({ output, clock, json, color }: ReporterOptions): Reporter {
-  const live = output.isTTY && !json;
+/** Makes a reporter: live lines on a terminal, JSON lines with `json`, else what the level asks for. */
+export function reporterOf({ output, clock, json, color, level = "warn" }: ReporterOptions): Reporter {
+  const tells = (wanted: LogLevel) => logLevels.indexOf(wanted) <= logLevels.indexOf(level);
+  const live = output.isTTY && !json && tells("warn");
   let stretch: { label: string; total: number | undefined; done: number; since: number; what: string } | undefined;
   let shown = false;
   let lastShown = Number.NEGATIVE_INFINITY;
@@ -59,7 +68,7 @@ export function reporterOf({ output, clock, json, color }: ReporterOptions): Rep
   const line = (event: object) => write(`${JSON.stringify({ time: new Date(clock.now()).toISOString(), ...event })}\n`);
 
   function show() {
-    if (stretch === undefined || !(live || json)) return;
+    if (stretch === undefined || !(live || json) || !tells("warn")) return;
     const now = clock.now();
     if (Math.abs(now - lastShown) < (live ? liveInterval : lineInterval)) return;
     lastShown = now;
@@ -73,8 +82,17 @@ export function reporterOf({ output, clock, json, color }: ReporterOptions): Rep
     shown = true;
   }
 
+  function log(wanted: "info" | "debug", message: string) {
+    if (!tells(wanted)) return;
+    if (json) return line({ event: "log", level: wanted, message });
+    clear();
+    write(`${new Date(clock.now()).toISOString()} ${wanted} ${printable(message)}\n`);
+  }
+
   return {
+    log,
     warn(message, detail) {
+      if (!tells("warn")) return;
       if (json) return line({ event: "warning", message, detail });
       clear();
       const lines = printableLines(detail ?? "").filter((text) => text !== "");
@@ -84,7 +102,8 @@ export function reporterOf({ output, clock, json, color }: ReporterOptions): Rep
     begin(label, totalBytes) {
       clear();
       stretch = { label, total: totalBytes, done: 0, since: clock.now(), what: "" };
-      if (json) line({ event: "begin", label, totalBytes });
+      if (json && tells("warn")) line({ event: "begin", label, totalBytes });
+      else log("info", `${label}: begins`);
       lastShown = Number.NEGATIVE_INFINITY;
       if (live) show();
     },
@@ -98,7 +117,10 @@ export function reporterOf({ output, clock, json, color }: ReporterOptions): Rep
     },
     end() {
       clear();
-      if (json && stretch) line({ event: "end", label: stretch.label, bytes: stretch.done });
+      if (stretch === undefined) return;
+      const { label, done, since } = stretch;
+      if (json && tells("warn")) line({ event: "end", label, bytes: done });
+      else log("info", `${label}: ${sizeText(done)}, ${durationText(clock.now() - since)}`);
       stretch = undefined;
     },
   };

@@ -1,7 +1,9 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the text of the product is quoted as it is
 import type { Guard } from "./guard.ts";
 
 const plan = "test/core/prune.test.ts";
 const command = "test/shipper/commands/prune.test.ts";
+const audit = "test/shipper/audit.test.ts";
 
 /** Pruning: only what no rule keeps goes, in an order that leaves whole snapshots, and only where it is known what is there. */
 export const pruneGuards: readonly Guard[] = [
@@ -100,5 +102,33 @@ export const pruneGuards: readonly Guard[] = [
     find: 'value.trim() === "" ? Number.NaN : Number(value)',
     replace: "Number(value)",
     test: { file: command, name: "by a rule that is empty" },
+  },
+  {
+    guard: "an audit file that can not be written is no reason not to back up",
+    file: "shipper/audit.ts",
+    find: 'const { message, detail = "" } = asMailarkError(thrown);',
+    replace: 'const { message, detail = "" } = asMailarkError(thrown);\n      if (message) throw thrown;',
+    test: { file: audit, name: "is not made to fail by a file that can not be written, and says so once" },
+  },
+  {
+    guard: "the audit file does not grow without bound",
+    file: "shipper/audit.ts",
+    find: "if ((sizeOf(files, path) ?? 0) + Buffer.byteLength(line) > maximumBytes) putAside(files, path);",
+    replace: "if (maximumBytes < 0) putAside(files, path);",
+    test: { file: audit, name: "is put aside when it is full, and the oldest goes: at most six of a mebibyte" },
+  },
+  {
+    guard: "a torn line of the audit file does not spoil the next",
+    file: "shipper/audit.ts",
+    find: "size > 0 && last[0] !== 0x0a ? `\\n${line}` : line",
+    replace: "line",
+    test: { file: audit, name: "killed %s of putting it aside, keeps every line but the oldest, and goes on" },
+  },
+  {
+    guard: "no key and no password stands in the audit file",
+    file: "shipper/audit.ts",
+    find: "words: words.map(withoutSecrets)",
+    replace: "words",
+    test: { file: audit, name: "leaves no secret there" },
   },
 ];

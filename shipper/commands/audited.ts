@@ -1,0 +1,58 @@
+/** Which commands stand in the audit file of a host, and what of them. */
+import { join, resolve } from "node:path";
+import type { Files } from "../../core/ports/files.ts";
+import { type Audit, type AuditEnd, auditOf } from "../audit.ts";
+import { readConfig } from "../config.ts";
+import type { CommandContext, Outcome } from "./command.ts";
+
+/** Names of commands, with what makes one of them change or read something. */
+const audited: Readonly<Record<string, (options: Readonly<Record<string, unknown>>) => boolean>> = {
+  backup: ({ dryRun }) => !dryRun,
+  restore: ({ dryRun }) => !dryRun,
+  drill: () => true,
+  prune: (options) => options.delete === true,
+};
+
+/** `undefined` for a command that is not audited. */
+export function auditedCommand(
+  { composition, env, cwd, reporter, configPath }: CommandContext,
+  command: string,
+  options: Readonly<Record<string, unknown>>,
+  words: readonly string[],
+): Audit | undefined {
+  if (!audited[command]?.(options)) return undefined;
+  const { files, clock } = composition;
+  const path = () => (env.MAILARK_AUDIT ? resolve(cwd, env.MAILARK_AUDIT) : configuredPath(files, configPath));
+  return auditOf({ files, clock, env, path, command, words, failed: reporter.warn });
+}
+
+/** The host and the snapshots that a command's document names. */
+export function endOf({ exitCode, document }: Outcome): AuditEnd {
+  const { hostId, components, decisions, ...only }: Named = document;
+  const snapshots = (components ?? decisions ?? [only]).flatMap(({ component, snapshotId, decision }) =>
+    component === undefined || snapshotId === undefined || decision === "keep" ? [] : [{ component, snapshotId }],
+  );
+  return { exitCode, ...(hostId !== undefined && { hostId }), snapshots };
+}
+
+interface NamedSnapshot {
+  readonly component?: string;
+  readonly snapshotId?: string;
+  readonly decision?: string;
+}
+
+interface Named extends NamedSnapshot {
+  readonly hostId?: string;
+  readonly components?: readonly NamedSnapshot[];
+  readonly decisions?: readonly NamedSnapshot[];
+}
+
+/** A configuration that is not there or not right has no audit file; the command itself says what is wrong with it. */
+function configuredPath(files: Files, configPath: string): string | undefined {
+  try {
+    const config = readConfig(files, configPath);
+    return config.audit ?? join(config.state, "audit.jsonl");
+  } catch {
+    return undefined;
+  }
+}
