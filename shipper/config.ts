@@ -9,6 +9,7 @@ import { patterns } from "../core/keys.ts";
 import type { Files } from "../core/ports/files.ts";
 import { retentionPolicySchema } from "../core/retention-policy.ts";
 import { type Signer, signerOf } from "../core/signed-document.ts";
+import { backgroundSchema } from "./background.ts";
 import { byteQuantity } from "./byte-quantity.ts";
 import { certsConfig } from "./components/certs/config.ts";
 import { configsConfig } from "./components/configs/config.ts";
@@ -61,6 +62,8 @@ const settings = z.strictObject({
   signingKey: z.string().min(1).default("signing.pem"),
   /** Directory of what the program remembers between runs. Nothing in it is needed for a restore. */
   state: absolutePath.default(defaultStateDirectory),
+  /** How far a backup and a verification step back behind what serves mail. */
+  background: backgroundSchema.prefault({}),
   /** File that says who ran what. Default: `audit.jsonl` in the state directory. */
   audit: absolutePath.optional(),
   /** How this machine's services are stopped and started, for `restore --all`. */

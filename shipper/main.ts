@@ -1,14 +1,11 @@
 /** The process: its signals, its standard streams, its exit status. Everything else is {@link run}. */
-import { getPriority, setPriority } from "node:os";
 import { text } from "node:stream/consumers";
 import { isatty } from "node:tty";
 import { MailarkError } from "../core/errors.ts";
+import { stepBack } from "./background.ts";
 import { compose, machine } from "./composition.ts";
 import { run } from "./program.ts";
 import type { Output } from "./terminal/reporter.ts";
-
-/** Below the mail server's, for all that this process starts as well. */
-const backgroundPriority = 10;
 
 /**
  * Nobody is at a terminal that could be hung up: so it is under nohup, which says the same by ignoring SIGHUP. That can not be asked for,
@@ -42,20 +39,11 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,
-  background: stepBack,
+  background: (wanted, failed) => stepBack(machine, wanted, failed),
 });
 
 // A terminal that was waited for would keep the process alive.
 if (stdinRead) process.stdin.destroy();
-
-/** Never up, which only root may do, and where it can not be done the backup goes on. */
-function stepBack(): void {
-  try {
-    if (getPriority() < backgroundPriority) setPriority(backgroundPriority);
-  } catch {
-    // A backup at the wrong priority is better than none.
-  }
-}
 
 function outputOf(stream: NodeJS.WriteStream): Output {
   // Each write has its own answer; without a listener the first failure would end the process.

@@ -32,7 +32,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const { composition, reporter, signal } = context;
   const config = readConfig(composition.files, context.configPath);
   const components = wanted(context, config, options.components);
-  context.background?.();
+  await context.background?.(config.background, (message) => reporter.log("info", message));
   if (options.dryRun) return estimate(context, config, components);
 
   const { files } = composition;

@@ -2,6 +2,7 @@
  * What a command is: a function of its context and its options. It writes nothing itself, so the whole program runs in a test
  * without a process.
  */
+import type { Background } from "../background.ts";
 import type { World } from "../components/component.ts";
 import type { Composition } from "../composition.ts";
 import type { Output, Reporter } from "../terminal/reporter.ts";
@@ -17,8 +18,8 @@ export interface Context {
   readonly cwd: string;
   /** Aborted with a MailarkError `INTERRUPTED` when the operator wants it to end. */
   readonly signal: AbortSignal;
-  /** From now on the mail server goes first. */
-  readonly background?: () => void;
+  /** From now on the mail server goes first. Never fails; `failed` is told what could not be done. */
+  readonly background?: (wanted: Background, failed: (message: string) => void) => Promise<void>;
 }
 
 /** The same, once the options that all commands share were read. */

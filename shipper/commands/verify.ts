@@ -36,6 +36,10 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
   const startedAt = composition.clock.now();
   const source = await openSource(context, options);
   warnUnlessPinned(context, source);
+  // On the host itself; elsewhere nobody waits for the disk.
+  if (source.config?.host.id === source.hostId) {
+    await context.background?.(source.config.background, (message) => reporter.log("info", message));
+  }
   const entries = await entriesOf(context, source, components, ids);
   const keyring = identities && new Keyring(source.reader, source.hostId, identities);
   const total = entries.reduce((sum, { manifest }) => sum + (manifest ? storedBytes(manifest) : 0), 0);

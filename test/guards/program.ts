@@ -14,9 +14,23 @@ const leftovers = "test/shipper/components/leftovers.test.ts";
 export const programGuards: readonly Guard[] = [
   {
     guard: "a backup's priority is never raised",
-    file: "shipper/main.ts",
-    find: "if (getPriority() < backgroundPriority) ",
+    file: "shipper/background.ts",
+    find: "if (getPriority(thread) < nice) ",
     replace: "",
+    test: { file: program, name: "a backup %s" },
+  },
+  {
+    guard: "a backup's priority at the disk is never raised",
+    file: "shipper/background.ts",
+    find: 'if (now.startsWith("idle")) return;',
+    replace: "",
+    test: { file: program, name: "a backup %s" },
+  },
+  {
+    guard: "all threads of a backup step back",
+    file: "shipper/background.ts",
+    find: 'files.readdirSync("/proc/self/task")',
+    replace: "[String(process.pid)]",
     test: { file: program, name: "a backup %s" },
   },
   {

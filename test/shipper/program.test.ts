@@ -221,10 +221,12 @@ describe("as a process", () => {
   });
 
   /** Begins a backup that waits for its database's client; the number of that process. */
-  async function waitingBackup(before: readonly string[] = []) {
+  async function waitingBackup(before: readonly string[] = [], settings = "") {
     await host.init();
     const started = join(host.directory, "started");
-    host.edit((text) => `${text}  mysql:\n    command: ["sh", "-c", "echo $$ > ${started}; exec sleep 60"]\n`);
+    host.edit(
+      (text) => `${settings}${text}  mysql:\n    command: ["sh", "-c", "echo $$ > ${started}; exec sleep 60"]\n`,
+    );
     const [command = "", ...words] = [...before, process.execPath, main, "backup", "--config", host.configPath];
     const child = spawn(command, words, { detached: before.length > 0 });
     let said = "";
@@ -278,17 +280,51 @@ describe("as a process", () => {
     expect(said()).toContain("interrupted by SIGTERM");
   });
 
+  const niceOf = (path: string) => {
+    const stat = readFileSync(`${path}/stat`, "utf8");
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16]);
+  };
+  const diskOf = async (pid: number) => (await execute("ionice", ["-p", String(pid)])).stdout.trim();
+
   test.each([
-    ["gives way to what serves", [], 10],
-    ["does not come back from where it was put", ["nice", "-n", "15"], 15],
-  ] as const)("a backup %s", async (_, before, expected) => {
-    const { child, tool } = await waitingBackup(before);
-    for (const pid of [tool, parentOf(tool)]) {
-      const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-      expect(Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[16])).toBe(expected);
+    ["gives way to what serves, with all its threads", [], "", 10, "best-effort: prio 7"],
+    ["does not come forward from where it was put", ["nice", "-n", "15", "ionice", "-c", "3"], "", 15, "idle"],
+    ["gives way as far as the configuration says", [], "{ nice: 19, disk: idle }", 19, "idle"],
+    [
+      "stays where it was put, where the configuration says so",
+      ["nice", "-n", "5"],
+      "{ nice: 0, disk: normal }",
+      5,
+      "none",
+    ],
+  ] as const)("a backup %s", async (_, before, background, nice, disk) => {
+    const { child, tool } = await waitingBackup(before, background === "" ? "" : `background: ${background}\n`);
+    const mailark = `/proc/${parentOf(tool)}`;
+    const threads = readdirSync(`${mailark}/task`).map((thread) => `${mailark}/task/${thread}`);
+    expect(threads.length).toBeGreaterThan(4);
+    for (const path of [`/proc/${tool}`, mailark, ...threads]) expect(niceOf(path)).toBe(nice);
+    for (const pid of [tool, ...threads.map((path) => Number(path.split("/").at(-1)))]) {
+      expect((await diskOf(pid)).slice(0, disk.length)).toBe(disk);
     }
     child.kill("SIGTERM");
     expect(await once(child, "exit")).toEqual([130, null]);
+  });
+
+  test("a restore does not give way", async () => {
+    await host.init();
+    const child = spawn(
+      process.execPath,
+      [main, "restore", "mail", "--identity", "-", "--to", "out", "--config", host.configPath],
+      {
+        cwd: host.directory,
+      },
+    );
+    const listens = () => readFileSync(`/proc/${child.pid}/status`, "utf8").match(/SigCgt:\s*(\w+)/)![1]!;
+    while ((BigInt(`0x${listens()}`) & 1n) === 0n) await pause(20);
+    await pause(300);
+    expect(niceOf(`/proc/${child.pid}`)).toBe(0);
+    child.kill("SIGINT");
+    await once(child, "exit");
   });
 
   test("a backup that may not raise its priority goes on where it is", async () => {
