@@ -26,6 +26,7 @@ export interface ObjectWriter {
    *
    * @throws MailarkError `OBJECT_EXISTS` when the key is taken: nothing is ever overwritten. Any other failure may have
    *   left no object or, where it is `STORE_UNREACHABLE` and `retryable`, the whole object; never a part of one.
+   *   `STORE_BUSY` has certainly done nothing, and says nothing of whether the key is taken.
    */
   put(key: string, body: Body, options?: { readonly signal?: AbortSignal }): Promise<Receipt>;
 }
