@@ -77,6 +77,8 @@ export const breakGlassKey = (hostId: string, version: string, file: "restore.sh
   checkedKey(`${breakGlassPrefix(hostId)}${version}/${file}`);
 /** What a probe of the store leaves. */
 export const doctorPrefix = (hostId: string) => `hosts/${hostId}/doctor/`;
+/** Whether it is the key of a break-glass object, whose version says what is in it. */
+export const isBreakGlassKey = (key: string): boolean => /^hosts\/[^/]+\/break-glass\//.test(key);
 export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
 export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
   checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
@@ -100,6 +102,13 @@ export function isDataKey(key: string): boolean {
   const placed = hosts === "hosts" && patterns.hostId.test(hostId) && isComponentName(component) && rest.length === 0;
   const named = file === "closure.zst" || (file.endsWith(".pack") && patterns.packName.test(file.slice(0, -5)));
   return placed && patterns.snapshotId.test(snapshotId) && named;
+}
+
+/** Whether it is the key of a run's record. */
+export function isRunKey(key: string): boolean {
+  const [hosts, hostId = "", runs, file = "", ...rest] = key.split("/");
+  const isRecord = file.endsWith(".json") && patterns.snapshotId.test(file.slice(0, -".json".length));
+  return hosts === "hosts" && patterns.hostId.test(hostId) && runs === "runs" && isRecord && rest.length === 0;
 }
 
 export const isComponentName = (name: unknown): name is ComponentName => componentNames.includes(name as ComponentName);

@@ -83,6 +83,15 @@ const runRecord = z.object({
     }),
   ),
   warnings: z.array(warning).optional(),
+  stores: z
+    .array(
+      z.object({
+        store: z.int().positive(),
+        outcome: z.enum(["complete", "failed"]),
+        error: z.object({ code, message: z.string(), hint: z.string().optional() }).optional(),
+      }),
+    )
+    .optional(),
 });
 
 const enrolment = z.object({

@@ -23,6 +23,8 @@ export interface Destination {
   readonly signer: Signer;
   readonly keys: SealingKeys;
   readonly breakGlass: BreakGlass;
+  /** Where there are several stores: how each of them went so far. */
+  readonly stores?: () => RunRecord["stores"];
   /** Zstandard's level. */
   readonly level?: number;
 }
@@ -79,7 +81,7 @@ export async function backup(
     observer.ended?.(outcome);
   }
   const findings = signal.aborted ? undefined : await comparison?.finish();
-  const record = runRecord(destination.hostId, runId, startedAt, clock.now(), outcomes, findings);
+  const record = runRecord(destination, runId, startedAt, clock.now(), outcomes, findings);
   // The record is stored without the signal: a run that was interrupted has an outcome too.
   await destination.store.put(runKey(destination.hostId, runId), [signDocument(record, destination.signer)]);
   signal.throwIfAborted();
@@ -139,7 +141,7 @@ async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signa
 }
 
 function runRecord(
-  hostId: string,
+  { hostId, stores }: Destination,
   runId: string,
   startedAt: number,
   finishedAt: number,
@@ -166,13 +168,21 @@ function runRecord(
           }
         : {
             outcome: "failed" as const,
-            error: { code: error.code, message: error.message, ...(error.hint !== undefined && { hint: error.hint }) },
+            error: storedError(error),
           }),
     })),
     // Names stay on the host: whoever watches over runs reads this.
     ...(findings && { warnings: findings.map(({ code, names }) => ({ code, count: names.length })) }),
+    ...(stores && { stores: stores() }),
   };
 }
+
+/** What of an error names nobody. */
+export const storedError = ({ code, message, hint }: MailarkError) => ({
+  code,
+  message,
+  ...(hint !== undefined && { hint }),
+});
 
 function exitCodeOf(outcomes: readonly ComponentOutcome[]): number {
   const errors = outcomes.flatMap(({ error }) => error ?? []);

@@ -128,6 +128,9 @@ export function stateDirectory(config: Config, store: string): string {
 /** Held by whatever writes to stores or to this host: one at a time. */
 export const lockPath = (config: Config): string => join(config.state, "lock");
 
+/** Where it is remembered what one store lacks of what another has. */
+export const backlogPath = (config: Config): string => join(config.state, "backlog.json");
+
 /** Where a restore of everything writes down how far it is. */
 export const journalPath = (config: Config): string => join(config.state, "restore.json");
 

@@ -12,7 +12,7 @@ import { formatKey, type KeyDescription } from "../core/keyring.ts";
 import { hostOwner, keyringKey, patterns } from "../core/keys.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { type Files, flushDirectory, isAbsent } from "../core/ports/files.ts";
-import type { ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import type { ObjectWriter } from "../core/stores/store.ts";
 import type { SealingKey } from "./pipeline/snapshot-writer.ts";
 import { readText, writeDurably } from "./state-files.ts";
 
@@ -34,6 +34,7 @@ const stateSchema = z.object({
 });
 type PublicKey = z.infer<typeof publicKey>;
 type State = z.infer<typeof stateSchema>;
+type Kind = "host" | "mailboxes";
 
 /** Hands out keys to seal with; makes those that are missing. */
 export interface SealingKeys {
@@ -49,57 +50,64 @@ export interface MailboxName {
   readonly address?: string;
 }
 
-export interface SealingKeysOptions {
-  readonly store: ObjectWriter;
+/** One store, as keys are kept in it. */
+export interface KeyPlace {
+  /** Where the public halves are kept, one file a store. */
+  readonly stateDirectory: string;
   /** Where the store can be asked: a key is used only if its keyring object is in this store, which the state can not know. */
-  readonly head?: ObjectReader["head"] | undefined;
+  readonly has?: (key: string) => Promise<boolean>;
+  /** Puts a keyring object there that another store has; `false`: it is not to be had. Default: none ever is. */
+  readonly bring?: (key: string, sha256: string) => Promise<boolean>;
+}
+
+export interface SealingKeysOptions {
+  /** Writes to all of the places. */
+  readonly store: ObjectWriter;
+  /** The stores that are written to at this moment, the most important first. */
+  readonly places: () => readonly KeyPlace[];
   readonly files: Files;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Where the public halves are kept, one file a store. */
-  readonly stateDirectory: string;
   readonly hostId: string;
   readonly recoveryRecipient: Recipient;
   readonly drillRecipient?: Recipient | undefined;
 }
 
 /**
- * A key counts from the moment that its keyring object is in the store and the state is on disk, in that order; a crash between leaves a
- * keyring object that nothing was sealed with. State that is lost means new keys, and so does a new host id, and a new recovery or drill
- * key: what the old one alone opens is not sealed to any more. A keyring object that is gone means a new key as well: the disk behind the
- * store's address may be another one than yesterday.
+ * A key counts for a store from the moment that its keyring object is in the store and the store's state is on disk, in that order; a crash
+ * between leaves a keyring object that nothing was sealed with. It is used when it counts for every store that is written to: what one of
+ * them lacks is brought from another, or there is a new key. State that is lost means new keys, and so does a new host id, and a new
+ * recovery or drill key: what the old one alone opens is not sealed to any more. A keyring object that is gone means a new key as well: the
+ * disk behind the store's address may be another one than yesterday.
  */
 export function sealingKeys(options: SealingKeysOptions): SealingKeys {
-  const { store, head, files, clock, signal, stateDirectory, hostId, recoveryRecipient, drillRecipient } = options;
-  const path = pathOf(stateDirectory);
+  const { store, places, files, clock, signal, hostId, recoveryRecipient, drillRecipient } = options;
   const holders = [recoveryRecipient, ...(drillRecipient ? [drillRecipient] : [])];
   const sealHolders = sealer(holders);
-  let state: State | undefined;
-  /** Keys whose keyring objects were seen in this run. */
-  const seen = new Set<string>();
+  const states = new Map<string, State>();
+  /** Keys whose keyring objects were seen in this run, by state directory. */
+  const seen = new Map<string, Set<string>>();
   let last: Promise<unknown> = Promise.resolve();
 
   return {
     host: inTurn(async () => {
       const month = timestamp().slice(0, 7);
-      const { host } = load();
-      const kept = await usable(host[month]);
-      const key = kept ?? (await make({ ownerId: hostOwner, createdAt: timestamp() }));
-      if (kept === undefined) save({ ...load(), host: { ...host, [month]: key } });
+      const description = { ownerId: hostOwner, createdAt: timestamp() };
+      const key = (await usable("host", month)) ?? (await make(description));
+      note("host", new Map([[month, key]]));
       return sealingKey(key, [recoveryRecipient]);
     }),
 
     mailboxes: inTurn(async (wanted: readonly MailboxName[]) => {
-      const mailboxes = new Map(Object.entries(load().mailboxes));
-      let made = 0;
+      const keys = new Map<string, PublicKey>();
       for (const { path: mailbox, address } of wanted) {
-        if (await usable(mailboxes.get(mailbox))) continue;
-        const description = { mailbox, ...(address !== undefined && { address }) };
-        mailboxes.set(mailbox, await make({ ownerId: newOwnerId(), createdAt: timestamp(), ...description }));
-        made += 1;
+        if (keys.has(mailbox)) continue;
+        const about = { mailbox, ...(address !== undefined && { address }) };
+        const description = () => ({ ownerId: newOwnerId(), createdAt: timestamp(), ...about });
+        keys.set(mailbox, (await usable("mailboxes", mailbox)) ?? (await make(description())));
       }
-      if (made > 0) save({ ...load(), mailboxes: Object.fromEntries(mailboxes) });
-      return wanted.map(({ path: mailbox }) => sealingKey(mailboxes.get(mailbox)!, []));
+      note("mailboxes", keys);
+      return wanted.map(({ path: mailbox }) => sealingKey(keys.get(mailbox)!, []));
     }),
   };
 
@@ -112,11 +120,24 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     };
   }
 
-  async function usable(key: PublicKey | undefined): Promise<PublicKey | undefined> {
-    if (key === undefined || head === undefined || seen.has(key.keyId)) return key;
-    if ((await head(keyringKey(hostId, key.ownerId, key.keyId), { signal })) === undefined) return undefined;
-    seen.add(key.keyId);
+  /** The key of that name, where it counts for every store or can be made to. */
+  async function usable(kind: Kind, name: string): Promise<PublicKey | undefined> {
+    const all = places();
+    const key = all.map((place) => ownEntry(load(place)[kind], name)).find((each) => each !== undefined);
+    if (key === undefined) return undefined;
+    for (const place of all) {
+      if (!(await isIn(place, key, ownEntry(load(place)[kind], name)))) return undefined;
+      seenIn(place).add(key.keyId);
+    }
     return key;
+  }
+
+  async function isIn({ has, bring, ...place }: KeyPlace, key: PublicKey, noted: PublicKey | undefined) {
+    if (seenIn(place).has(key.keyId)) return true;
+    const object = keyringKey(hostId, key.ownerId, key.keyId);
+    const isNoted = noted?.keyId === key.keyId;
+    if (isNoted && (has === undefined || (await has(object)))) return true;
+    return (await bring?.(object, key.sha256)) ?? false;
   }
 
   async function make(description: KeyDescription): Promise<PublicKey> {
@@ -124,21 +145,42 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     const keyId = keyIdOf(recipient);
     const sealed = sealHolders(Buffer.from(formatKey(identity, description)));
     await store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal });
-    seen.add(keyId);
+    for (const place of places()) seenIn(place).add(keyId);
     const sha256 = createHash("sha256").update(sealed).digest("hex");
     return { ownerId: description.ownerId, keyId, recipient, sha256 };
   }
 
-  function load(): State {
-    if (state !== undefined) return state;
+  /** Each store's state names them from now on. */
+  function note(kind: Kind, keys: ReadonlyMap<string, PublicKey>) {
+    for (const place of places()) {
+      const state = load(place);
+      const isNew = [...keys].some(([name, { keyId }]) => ownEntry(state[kind], name)?.keyId !== keyId);
+      if (!isNew) continue;
+      const next = { ...state, [kind]: Object.fromEntries([...Object.entries(state[kind]), ...keys]) };
+      writeDurably(files, pathOf(place.stateDirectory), JSON.stringify(next));
+      states.set(place.stateDirectory, next);
+    }
+  }
+
+  function seenIn({ stateDirectory }: KeyPlace): Set<string> {
+    const known = seen.get(stateDirectory) ?? new Set();
+    seen.set(stateDirectory, known);
+    return known;
+  }
+
+  function load({ stateDirectory }: KeyPlace): State {
+    const known = states.get(stateDirectory);
+    if (known !== undefined) return known;
+    const path = pathOf(stateDirectory);
     const text = readText(files, path);
-    const read = text === undefined ? undefined : parse(text);
+    const read = text === undefined ? undefined : parse(text, path);
     const isOwn = read?.hostId === hostId && isDeepStrictEqual(read.holders, holders);
-    state = isOwn ? read : { hostId, holders, host: {}, mailboxes: {} };
+    const state = isOwn ? read : { hostId, holders, host: {}, mailboxes: {} };
+    states.set(stateDirectory, state);
     return state;
   }
 
-  function parse(text: string): State {
+  function parse(text: string, path: string): State {
     try {
       return stateSchema.parse(JSON.parse(text));
     } catch (cause) {
@@ -148,11 +190,6 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
         cause,
       });
     }
-  }
-
-  function save(next: State) {
-    writeDurably(files, path, JSON.stringify(next));
-    state = next;
   }
 
   function timestamp() {
@@ -169,6 +206,10 @@ export function forgetSealingKeys(files: Files, stateDirectory: string): void {
     if (!isAbsent(error)) throw error;
   }
 }
+
+/** A mailbox may have any name, also one that every object answers to. */
+const ownEntry = (entries: Readonly<Record<string, PublicKey>>, name: string): PublicKey | undefined =>
+  Object.hasOwn(entries, name) ? entries[name] : undefined;
 
 const pathOf = (stateDirectory: string) => join(stateDirectory, "keys.json");
 

@@ -1,15 +1,17 @@
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
-import { enrolmentKey } from "../../core/keys.ts";
-import type { Signer } from "../../core/signed-document.ts";
-import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
+import { type Signer, verifierOf } from "../../core/signed-document.ts";
 import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
 import type { Component, Estimate, World } from "../components/component.ts";
-import { configuredNames, journalPath, lockPath, stateDirectory } from "../composition.ts";
+import { backlogPath, configuredNames, journalPath, lockPath } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
 import { refuseDuringRestore } from "../restore/journal.ts";
 import { sealingKeys } from "../sealing-keys.ts";
+import { openBacklog } from "../stores/backlog.ts";
+import { catchUp } from "../stores/catch-up.ts";
+import { keyPlaces } from "../stores/key-places.ts";
+import { notingWriter } from "../stores/noting-writer.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
@@ -18,8 +20,8 @@ import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
-import { openStore } from "./open-store.ts";
-import { reachable } from "./source.ts";
+import { openRunStores, type RunStores } from "./run-stores.ts";
+import { type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
 
 /** What is captured. */
 export interface BackupOptions {
@@ -29,7 +31,7 @@ export interface BackupOptions {
 
 /** Captures the components of this host, all or those that are named, or says what it would read. */
 export async function backup(context: CommandContext, options: BackupOptions): Promise<Outcome> {
-  const { composition, reporter, signal } = context;
+  const { composition, reporter } = context;
   const config = readConfig(composition.files, context.configPath);
   const components = wanted(context, config, options.components);
   await context.background?.(config.background, (message) => reporter.log("info", message));
@@ -37,18 +39,14 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 
   const { files } = composition;
   const signer = readSigner(files, config);
-  const store = reachable(openStore(context, config.store, config), config.store);
-  if ((await store.head(enrolmentKey(config.host.id, signer.keyId), { signal })) === undefined) throw strange(config);
-  await warnOfFuture(
-    context,
-    store,
-    config.host.id,
-    components.map(({ name }) => name),
-  );
+  const stores = await openRunStores(context, config, signer.keyId);
+  const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
+  const names = components.map(({ name }) => name);
+  await warnOfFuture(context, first!.store, config.host.id, names);
   const release = lock(files, lockPath(config));
   try {
     refuseDuringRestore(files, journalPath(config));
-    return await capture(context, config, components, store, signer);
+    return await capture(context, config, components, stores, signer);
   } finally {
     release();
     reporter.end();
@@ -59,18 +57,20 @@ async function capture(
   context: CommandContext,
   config: Config,
   components: readonly Component[],
-  store: ObjectWriter & Pick<ObjectReader, "head">,
+  { stores, all }: RunStores,
   signer: Signer,
 ): Promise<Outcome> {
   const { composition, reporter, signal } = context;
   const { files, clock } = composition;
+  const names = stores.map(({ name }) => name);
+  const backlog = names.length > 1 ? openBacklog(files, backlogPath(config), names) : undefined;
+  const store = backlog ? notingWriter(all, backlog) : all;
   const keys = sealingKeys({
     store,
-    head: store.head,
+    places: () => keyPlaces(stores, all, signal),
     files,
     clock,
     signal,
-    stateDirectory: stateDirectory(config, config.store),
     hostId: config.host.id,
     recoveryRecipient: config.recovery,
     drillRecipient: config.drill,
@@ -82,6 +82,7 @@ async function capture(
     keys,
     breakGlass: composition.breakGlass(),
     level: config.compressionLevel,
+    ...(backlog && { stores: () => storeOutcomes(names, all) }),
   };
   const measured = new Map<string, { plain: number; stored: number }>();
   const observer: BackupObserver = {
@@ -99,7 +100,16 @@ async function capture(
   };
   const world = worldOf(context);
   const result = await run(components, destination, world, observer, comparisonOf(config, components, world));
-  return report(config, result, measured);
+  // After this run's snapshots, which matter more than those of before.
+  const caughtUp = backlog
+    ? await catchUp({
+        ...{ stores, all, backlog, signal },
+        trusted: [verifierOf(signer.publicKey)],
+        began: (name) => reporter.begin(`copying to ${name}`),
+        read: reporter.advance,
+      })
+    : [];
+  return report(config, result, measured, { names, all, caughtUp });
 }
 
 /** What is compared with what, where the configuration says where accounts are. */
@@ -120,16 +130,14 @@ function wanted({ composition }: CommandContext, config: Config, words: readonly
   });
 }
 
-/** An empty directory under a mount point looks like a store that lost everything; writing there would fill the wrong disk. */
-const strange = (config: Config) =>
-  new MailarkError("STORE_UNREACHABLE", "the store does not know this host", {
-    detail: config.store,
-    hint: "mount the disk that the store is on; for a store that is new, run `mailark enrol` first",
-  });
-
 type Measured = ReadonlyMap<string, { readonly plain: number; readonly stored: number }>;
 
-function report(config: Config, { runId, outcomes, findings, exitCode }: BackupResult, measured: Measured): Outcome {
+function report(
+  config: Config,
+  { runId, outcomes, findings, ...result }: BackupResult,
+  measured: Measured,
+  stores: StoresReport,
+): Outcome {
   const columns = [
     { title: "COMPONENT" },
     { title: "OUTCOME" },
@@ -163,14 +171,18 @@ function report(config: Config, { runId, outcomes, findings, exitCode }: BackupR
     return warnings === "" ? [] : [`\n${component}: ${warnings}\n`];
   });
   const stored = outcomes.some(({ manifest }) => manifest);
-  const next = stored ? `\nStored at ${config.store}; check it with: mailark verify\n` : "\nNothing was stored.\n";
+  const next = stored
+    ? `\nStored at ${stores.all.within().join(" and ")}; check it with: mailark verify\n`
+    : "\nNothing was stored.\n";
+  const exitCode = result.exitCode === exitCodes.ok && stores.all.out.size > 0 ? exitCodes.partial : result.exitCode;
   return {
     exitCode,
-    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + next,
+    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + storesText(stores) + next,
     document: {
       command: "backup",
       hostId: config.host.id,
       store: config.store,
+      ...(stores.names.length > 1 && { stores: storesDocument(stores) }),
       runId,
       exitCode,
       components: outcomes.map(({ component, manifest, error, startedAt, finishedAt }) => ({

@@ -1,18 +1,21 @@
-import { exitCodes } from "../../core/errors.ts";
+import { asMailarkError, exitCodes, type MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
 import { stateDirectory } from "../composition.ts";
 import { readConfig, readSigner } from "../config.ts";
 import { enrol as introduce } from "../enrol.ts";
 import { forgetSealingKeys } from "../sealing-keys.ts";
+import { storeIdentity } from "../store-url.ts";
+import { isThere } from "../stores/run-store.ts";
+import { errorDocument, errorText } from "../terminal/error-text.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 import { openStore } from "./open-store.ts";
 
-/** Introduces this host to the store of its configuration: for a store that is new. */
+/** Introduces this host to the stores of its configuration: for one that is new. One that fails does not stop the others. */
 export async function enrol(context: CommandContext): Promise<Outcome> {
   const { composition, configPath, signal } = context;
   const { files, clock } = composition;
   const config = readConfig(files, configPath);
-  const { host, store, recovery, drill } = config;
+  const { host, recovery, drill } = config;
   const signer = readSigner(files, config);
   const createdAt = new Date(clock.now()).toISOString();
   const introduction = {
@@ -22,16 +25,28 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
     recoveryRecipient: recovery,
     drillRecipient: drill,
   };
-  const place = openStore(context, store, config);
-  // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
-  if ((await place.head(enrolmentKey(host.id, signer.keyId), { signal })) === undefined) {
-    forgetSealingKeys(files, stateDirectory(config, config.store));
+  const stores: { readonly url: string; readonly isNew?: boolean; readonly error?: MailarkError }[] = [];
+  for (const { url } of config.stores) {
+    try {
+      stores.push({ url, isNew: await enrolIn(url) });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      stores.push({ url, error: asMailarkError(thrown) });
+    }
   }
-  const isNew = await introduce(place, signer, introduction, signal);
+  const errors = stores.flatMap(({ error }) => error ?? []);
+  if (errors.length === stores.length) throw errors[0];
+  const exitCode = errors.length > 0 ? exitCodes.partial : exitCodes.ok;
   return {
-    exitCode: exitCodes.ok,
+    exitCode,
     text: [
-      isNew ? `${store} knows this host now.` : `${store} knew this host already: nothing was written.`,
+      ...stores.map(({ url, isNew, error }) =>
+        error
+          ? `${storeIdentity(url)}: ${errorText(error).trimEnd()}`
+          : isNew
+            ? `${storeIdentity(url)} knows this host now.`
+            : `${storeIdentity(url)} knew this host already: nothing was written.`,
+      ),
       `host id      ${host.id}`,
       `fingerprint  ${signer.fingerprint}`,
       "The fingerprint must be the one on the recovery sheet.",
@@ -40,10 +55,23 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
     document: {
       command: "enrol",
       hostId: host.id,
-      store,
       fingerprint: signer.fingerprint,
-      new: isNew,
-      exitCode: exitCodes.ok,
+      stores: stores.map(({ url, isNew, error }) => ({
+        store: storeIdentity(url),
+        new: isNew,
+        error: error && errorDocument(error),
+      })),
+      exitCode,
     },
   };
+
+  /** Returns whether it was new there. */
+  async function enrolIn(url: string): Promise<boolean> {
+    const place = openStore(context, url, config);
+    // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
+    if ((await isThere(place, enrolmentKey(host.id, signer.keyId), signal)) === false) {
+      forgetSealingKeys(files, stateDirectory(config, url));
+    }
+    return introduce(place, signer, introduction, signal);
+  }
 }

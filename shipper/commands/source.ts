@@ -3,7 +3,7 @@
  */
 import { listHosts } from "../../core/catalog.ts";
 import { readTrust, type Trust } from "../../core/enrolment.ts";
-import { asMailarkError, MailarkError } from "../../core/errors.ts";
+import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { patterns } from "../../core/keys.ts";
 import type { Verifier } from "../../core/signed-document.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
@@ -54,7 +54,11 @@ export function openNamedStore(
   const config = configOf(context, named !== undefined, beforeConfig);
   const url = named ?? config?.store;
   if (url === undefined) throw new MailarkError("INTERNAL", "neither a configuration nor a store");
-  return { url, reader: reachable(openStore(context, url, config), url), config };
+  try {
+    return { url, reader: reachable(openStore(context, url, config), url), config };
+  } catch (error) {
+    throw named === undefined ? withOthers(error, config) : error;
+  }
 }
 
 /**
@@ -68,10 +72,26 @@ export async function openSource(
   const fingerprints = options.fingerprint?.map(fingerprintOf);
   if (options.host !== undefined && !patterns.hostId.test(options.host)) throw notHostId(options.host);
   const named = openNamedStore(context, options, opening);
-  const hostId = options.host ?? (await hostOf(named));
-  const own = fingerprints ?? ownFingerprint(context, named.config, hostId);
-  const trust = await readTrust(named.reader, hostId, own);
+  const { hostId, own, trust } = await trustIn(named).catch((error) => {
+    throw options.store === undefined ? withOthers(error, named.config) : error;
+  });
   return { ...named, hostId, trust, trusted: trust.keys.map(({ verifier }) => verifier), pinned: own !== undefined };
+
+  async function trustIn(store: NamedStore) {
+    const hostId = options.host ?? (await hostOf(store));
+    const own = fingerprints ?? ownFingerprint(context, store.config, hostId);
+    return { hostId, own, trust: await readTrust(store.reader, hostId, own) };
+  }
+}
+
+/** Where the first store can not be read, the others of the configuration have the same. */
+function withOthers(thrown: unknown, config: Config | undefined): MailarkError {
+  const error = asMailarkError(thrown);
+  const others = config?.stores.slice(1).map(({ url }) => `--store ${withoutPassword(url)}`) ?? [];
+  if (others.length === 0 || error.exitCode !== exitCodes.unreachable) return error;
+  const { code, message, detail, retryable, cause } = error;
+  const hint = `${error.hint === undefined ? "" : `${error.hint}; or `}read another store of this host: ${others.join(" or ")}`;
+  return new MailarkError(code, message, { hint, retryable, cause, ...(detail !== undefined && { detail }) });
 }
 
 /** Says once what is not proven. */
@@ -115,7 +135,8 @@ export function reachable(store: Store, url: string): Store {
 
 async function hostOf({ reader, config, url }: NamedStore): Promise<string> {
   const hosts = await listHosts(reader);
-  if (config && (hosts.includes(config.host.id) || config.store === url)) return config.host.id;
+  if (config && (hosts.includes(config.host.id) || config.stores.some((each) => each.url === url)))
+    return config.host.id;
   if (hosts.length === 1) return hosts[0]!;
   throw new MailarkError(
     "ARGUMENT_INVALID",

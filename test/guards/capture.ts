@@ -186,8 +186,9 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "a key counts once it is on disk",
     file: "shipper/sealing-keys.ts",
-    find: "writeDurably(files, path, JSON.stringify(next));\n    state = next;",
-    replace: "state = next;\n    writeDurably(files, path, JSON.stringify(next));",
+    find: "      writeDurably(files, pathOf(place.stateDirectory), JSON.stringify(next));\n      states.set(place.stateDirectory, next);",
+    replace:
+      "      states.set(place.stateDirectory, next);\n      writeDurably(files, pathOf(place.stateDirectory), JSON.stringify(next));",
     test: {
       file: keys,
       name: "counts a key only once it is on disk: after a failed save the same keys are not given out",
@@ -206,8 +207,8 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "mail is sealed to its mailbox's key alone",
     file: "shipper/sealing-keys.ts",
-    find: "sealingKey(mailboxes.get(mailbox)!, [])",
-    replace: "sealingKey(mailboxes.get(mailbox)!, [recoveryRecipient])",
+    find: "sealingKey(keys.get(mailbox)!, [])",
+    replace: "sealingKey(keys.get(mailbox)!, [recoveryRecipient])",
     test: { file: keys, name: "let the recovery key open what is not mail, and no mail" },
   },
   {
@@ -230,14 +231,14 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "a key is used only where this store has its keyring object",
     file: "shipper/sealing-keys.ts",
-    find: "await usable(mailboxes.get(mailbox))",
-    replace: "mailboxes.has(mailbox)",
+    find: "if (isNoted && (has === undefined || (await has(object)))) return true;",
+    replace: "if (isNoted) return true;",
     test: { file: circle, name: "a disk that was changed for a new one at the same place gets a keyring of its own" },
   },
   {
     guard: "keys are forgotten when the host is introduced to a new store",
     file: "shipper/commands/enrol.ts",
-    find: "forgetSealingKeys(files, stateDirectory(config, config.store));",
+    find: "forgetSealingKeys(files, stateDirectory(config, url));",
     replace: "",
     test: {
       file: "test/shipper/commands/init.test.ts",

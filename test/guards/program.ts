@@ -188,9 +188,9 @@ export const programGuards: readonly Guard[] = [
   },
   {
     guard: "an empty place under a mount point is not backed up to",
-    file: "shipper/commands/backup.ts",
-    find: "{ signal })) === undefined) throw strange(config);",
-    replace: "{ signal })) === null) throw strange(config);",
+    file: "shipper/commands/run-stores.ts",
+    find: "signal)) === false) throw strange(name);",
+    replace: "signal)) === null) throw strange(name);",
     test: { file: backup, name: "an empty place under a mount point is not taken for the store" },
   },
   {

@@ -24,12 +24,13 @@ function run(
   comparison?: Comparison,
 ) {
   const hostId = "host-1";
+  const stateDirectory = scratchDirectory();
   const world = { files: nodeFiles, clock: systemClock, processes: nodeProcesses, signal, progress: () => {} };
   const keys = sealingKeys({
     ...world,
     store,
     hostId,
-    stateDirectory: scratchDirectory(),
+    places: () => [{ stateDirectory }],
     recoveryRecipient: generateIdentity().recipient,
   });
   const signer = signerOf(generateSigningKey());

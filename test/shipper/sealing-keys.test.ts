@@ -36,13 +36,13 @@ interface Changes {
   readonly hostId?: string;
   readonly head?: ObjectReader["head"];
 }
-const keys = (changes: Changes = {}) =>
+const keys = ({ head, ...changes }: Changes = {}) =>
   sealingKeys({
     store,
     files: nodeFiles,
     clock,
     signal: new AbortController().signal,
-    stateDirectory,
+    places: () => [{ stateDirectory, ...(head && { has: async (key: string) => (await head(key)) !== undefined }) }],
     hostId: "host-1",
     recoveryRecipient: recovery.recipient,
     ...changes,

@@ -1,0 +1,12 @@
+import { MailarkError } from "../errors.ts";
+import type { Receipt } from "./store.ts";
+
+export const agree = (one: Receipt, other: Receipt): boolean =>
+  one.bytes === other.bytes && one.crc64nvme === other.crc64nvme;
+
+/** A store says that it took something else than was sent to it. */
+export const uploadMismatch = (): MailarkError =>
+  new MailarkError("UPLOAD_MISMATCH", "the store received other bytes than were sent", {
+    hint: "run the backup again; if it comes back, check the memory and the network of this host",
+    retryable: true,
+  });

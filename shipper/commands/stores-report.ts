@@ -1,0 +1,68 @@
+/** How a run with several stores went with each of them. */
+import { addressOfManifest } from "../../core/keys.ts";
+import type { RunRecord } from "../../core/manifest.ts";
+import type { FanOut } from "../../core/stores/fan-out.ts";
+import { storedError } from "../backup.ts";
+import type { CaughtUp } from "../stores/catch-up.ts";
+import { errorDocument, errorText } from "../terminal/error-text.ts";
+import { countOf } from "../terminal/quantity.ts";
+
+export interface StoresReport {
+  /** All of them, in the order of the configuration. */
+  readonly names: readonly string[];
+  readonly all: FanOut;
+  readonly caughtUp: readonly CaughtUp[];
+}
+
+/** For the record of the run: stores by their number, for a URL may name somebody. */
+export function storeOutcomes(names: readonly string[], { out }: FanOut): NonNullable<RunRecord["stores"]> {
+  return names.map((name, index) => {
+    const error = out.get(name);
+    return {
+      store: index + 1,
+      ...(error ? { outcome: "failed", error: storedError(error) } : { outcome: "complete" }),
+    };
+  });
+}
+
+/** Empty where every store has all, and had all before. */
+export function storesText({ names, all, caughtUp }: StoresReport): string {
+  if (names.length === 1) return "";
+  const copied = caughtUp
+    .filter((each) => each.copied.length > 0)
+    .map((each) => `\n${each.store}: got what it had missed, ${contents(each.copied)}\n`);
+  const lost = caughtUp.flatMap((each) =>
+    [...Map.groupBy(each.lost, ({ error }) => error?.message ?? superseded)].map(
+      ([why, rows]) => `\n${each.store}: will not get ${contents(rows.map(({ key }) => key))} that it missed: ${why}\n`,
+    ),
+  );
+  const out = [...all.out].map(
+    ([name, error]) => `\n${name}: ${errorText(error)}A later backup brings it what it misses now.\n`,
+  );
+  return [...copied, ...lost, ...out].join("");
+}
+
+const superseded = "no other store that can be read has that any more; the snapshots of this run stand in for it";
+
+export function storesDocument({ names, all, caughtUp }: StoresReport): object[] {
+  return names.map((name) => {
+    const error = all.out.get(name);
+    const { copied = [], lost = [] } = caughtUp.find(({ store }) => store === name) ?? {};
+    return {
+      store: name,
+      outcome: error ? "failed" : "complete",
+      error: error && errorDocument(error),
+      copied,
+      lost: lost.map((each) => ({ key: each.key, error: each.error && errorDocument(each.error) })),
+    };
+  });
+}
+
+function contents(keys: readonly string[]): string {
+  const snapshots = keys.filter((key) => addressOfManifest(key)).length;
+  const runs = keys.length - snapshots;
+  return [
+    ...(snapshots > 0 ? [countOf(snapshots, "snapshot")] : []),
+    ...(runs > 0 ? [countOf(runs, "record of a run", "records of runs")] : []),
+  ].join(" and ");
+}
