@@ -3,6 +3,7 @@
  * before its manifest.
  */
 import { asMailarkError, exitCodes, type MailarkError } from "../../core/errors.ts";
+import { isRunKey } from "../../core/keys.ts";
 import type { Verifier } from "../../core/signed-document.ts";
 import type { FanOut } from "../../core/stores/fan-out.ts";
 import type { Backlog, Owed } from "./backlog.ts";
@@ -44,9 +45,13 @@ export async function catchUp(options: CatchUpOptions): Promise<CaughtUp[]> {
     began?.(target.name);
     const copied: string[] = [];
     const lost: { key: string; error: MailarkError | undefined }[] = [];
+    let waits = false;
     for (const each of owed) {
+      // The record of a run would say that a snapshot is gone which is only not there yet.
+      if (waits && isRunKey(each.key)) continue;
       const { judgement, error } = await bring(each, target, options);
       if (!isIn(target)) break;
+      waits ||= judgement === "unknown";
       if (judgement === "unknown") continue;
       if (judgement === "there" || judgement === "copied") backlog.confirm(each.key, [target.name]);
       else backlog.drop(each.key, [target.name]);

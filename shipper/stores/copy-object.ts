@@ -29,8 +29,8 @@ export interface ObjectCopier {
    *   else what source or target throw.
    */
   bring(key: string, expected: Expected, body?: Body): Promise<void>;
-  /** Whether the target says that it has the object. */
-  asked(key: string): Promise<boolean>;
+  /** Whether the target has an object; `undefined` where it can not be asked. */
+  inTarget(key: string): Promise<boolean | undefined>;
 }
 
 export function objectCopier(
@@ -38,10 +38,10 @@ export function objectCopier(
   target: ObjectWriter & ObjectReader,
   { signal, read, failed }: CopyOptions,
 ): ObjectCopier {
-  return { bring, asked };
+  return { bring, inTarget };
 
   async function bring(name: string, expected: Expected, body: Body = compared(name, expected)): Promise<void> {
-    if (!(await asked(name))) {
+    if (!(await inTarget(name))) {
       const sent = watchedBody(body);
       try {
         const receipt = await target.put(name, sent.body, { signal });
@@ -56,9 +56,9 @@ export function objectCopier(
     await refuseUnlessSame(name, expected);
   }
 
-  async function asked(name: string): Promise<boolean> {
+  async function inTarget(name: string): Promise<boolean | undefined> {
     try {
-      return (await isThere(target, name, signal)) === true;
+      return await isThere(target, name, signal);
     } catch (thrown) {
       throw blamed(thrown);
     }

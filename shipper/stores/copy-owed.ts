@@ -2,8 +2,16 @@ import { createHash } from "node:crypto";
 import { breakGlassVersion } from "../../core/break-glass.ts";
 import { parseClosure } from "../../core/closure.ts";
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
-import { addressOfManifest, breakGlassKey, closureKey, keyringKey, packKey, snapshotPrefix } from "../../core/keys.ts";
-import { type Manifest, readManifest } from "../../core/manifest.ts";
+import {
+  addressOfManifest,
+  breakGlassKey,
+  closureKey,
+  keyringKey,
+  manifestKey,
+  packKey,
+  snapshotPrefix,
+} from "../../core/keys.ts";
+import { type Manifest, parseDocument, type RunRecord, readManifest } from "../../core/manifest.ts";
 import { checkSignature, maximumDocumentBytes, splitDocument, type Verifier } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
@@ -28,10 +36,11 @@ export async function copyOwed(
   options: CopyOptions,
 ): Promise<void> {
   const { signal } = options;
-  const { bring, asked } = objectCopier(source, target, options);
+  const { bring, inTarget } = objectCopier(source, target, options);
   const document = await readDocument();
   const address = addressOfManifest(key);
-  if (address === undefined) checkSignature(splitDocument(document), trusted);
+  if (address === undefined)
+    await refuseUnlessHeld(parseDocument("run", checkSignature(splitDocument(document), trusted)));
   else await copyNeeds(readManifest(document, address, trusted));
   await bring(key, { sha256: sha256Of(document) }, [document]);
 
@@ -45,6 +54,15 @@ export async function copyOwed(
     }
   }
 
+  /** A record that names a snapshot which the target does not have would tell of a loss there. */
+  async function refuseUnlessHeld({ hostId, components }: RunRecord): Promise<void> {
+    for (const { component, snapshotId } of components) {
+      if (snapshotId === undefined) continue;
+      if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== false) continue;
+      throw new MailarkError("OBJECT_MISSING", "a snapshot of that run could not be copied");
+    }
+  }
+
   async function copyNeeds(manifest: Manifest): Promise<void> {
     const { hostId, component, snapshotId } = manifest;
     for (const { ownerId, keyId, sha256 } of manifest.keys) await bring(keyringKey(hostId, ownerId, keyId), { sha256 });
@@ -54,7 +72,7 @@ export async function copyOwed(
       const own = `${snapshotId}/`;
       for (const { pack, ...expected } of parseClosure(await readWhole(source, at, manifest.closure.bytes, signal))) {
         // The packs of older snapshots are many, and were compared when those were copied.
-        if (!pack.startsWith(own) && (await asked(packKey(hostId, component, pack)))) continue;
+        if (!pack.startsWith(own) && (await inTarget(packKey(hostId, component, pack)))) continue;
         await bring(packKey(hostId, component, pack), expected);
       }
       await bring(at, manifest.closure);
