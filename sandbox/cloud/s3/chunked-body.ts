@@ -36,6 +36,14 @@ export function chunkedBody(
 
   async function* decode(): AsyncGenerator<Buffer> {
     const input = new Input(source);
+    try {
+      yield* chunks(input);
+    } finally {
+      await input.close();
+    }
+  }
+
+  async function* chunks(input: Input): AsyncGenerator<Buffer> {
     let total = 0;
     for (let previous = smallestChunk; ; ) {
       const [, digits, signature] =
@@ -115,7 +123,7 @@ class Input {
       }
       const more = await this.#source.next();
       if (more.done) throw incomplete("it ends early");
-      this.#left = Buffer.concat([this.#left, more.value]);
+      this.#left = this.#left.length === 0 ? more.value : Buffer.concat([this.#left, more.value]);
     }
   }
 
@@ -125,6 +133,11 @@ class Input {
     const piece = this.#left.subarray(0, most);
     this.#left = this.#left.subarray(piece.length);
     return piece;
+  }
+
+  /** Lets go of the source, which may have more to come. */
+  async close(): Promise<void> {
+    await this.#source.return?.();
   }
 
   async ended(): Promise<boolean> {

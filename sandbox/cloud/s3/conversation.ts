@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { finished } from "node:stream/promises";
 import { type Judged, listing, needsOf } from "./access.ts";
 import type { Bucket } from "./bucket.ts";
 import type { ChecksumAlgorithm } from "./checksums.ts";
@@ -38,7 +39,7 @@ export interface Answered {
   readonly key: string;
   /** Name of the credential; `undefined` where the signature was not valid. */
   readonly who: string | undefined;
-  /** `undefined`: no answer was sent, or only a part of one. */
+  /** `undefined`: no answer was sent (yet), or only a part of one. */
   readonly status: number | undefined;
   /** Error code of the answer. */
   readonly code: string | undefined;
@@ -64,20 +65,21 @@ interface Surroundings {
 
 /** One request, from its first header to the last byte of its answer. */
 export class Conversation {
+  /** Filled in as it goes on. */
+  readonly answered: Mutable<Answered>;
   readonly #around: Surroundings;
-  readonly #at: number;
   readonly #signal: AbortSignal;
   #incoming: Incoming | undefined;
   #signing: Signing | undefined;
-  #call: Judged | undefined;
   #slow: Link | undefined;
-  #code: S3ErrorCode | undefined;
-  #bytesIn = 0;
-  #bytesOut = 0;
+  #continued = false;
 
   constructor(around: Surroundings) {
     this.#around = around;
-    this.#at = around.world.clock.now();
+    this.answered = {
+      ...{ number: around.number, at: around.world.clock.now(), bucket: "", key: "", bytesIn: 0, bytesOut: 0 },
+      ...{ operation: undefined, who: undefined, status: undefined, code: undefined },
+    };
     const gone = new AbortController();
     around.response.once("close", () => gone.abort());
     this.#signal = AbortSignal.any([gone.signal, around.closing]);
@@ -99,31 +101,18 @@ export class Conversation {
     }
   }
 
-  answered(): Answered {
-    const { response, number } = this.#around;
-    return {
-      number,
-      at: this.#at,
-      operation: this.#call?.operation,
-      bucket: this.#incoming?.bucket ?? "",
-      key: this.#incoming?.key ?? "",
-      who: this.#signing?.credential.name,
-      status: response.writableFinished ? response.statusCode : undefined,
-      code: this.#code,
-      bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
-    };
-  }
-
   /** Signed, known, permitted; or an S3Error. */
   #admit(): Exchange {
     const { request, world, settings, authority, requestId } = this.#around;
     const asked = incoming(request, authority);
     this.#incoming = asked;
+    Object.assign(this.answered, { bucket: asked.bucket, key: asked.key });
     const { clock, region } = world;
     const signing = authenticate(asked, { clock, region, credentials: settings.credentials });
     this.#signing = signing;
+    this.answered.who = signing.credential.name;
     const operation = recognise(asked);
+    this.answered.operation = operation;
     const bucket = world.buckets.get(asked.bucket);
     const versionId = asked.query.get("versionId");
     const existing = versionId === undefined ? bucket?.newest(asked.key) : bucket?.version(asked.key, versionId);
@@ -133,7 +122,6 @@ export class Conversation {
       ...{ bucket: asked.bucket, key: asked.key, query: asked.query, headers: asked.headers },
       kmsKeyId: upload === undefined ? bucket?.kmsKeyId : upload.made.attributes.encryption.kmsKeyId,
     };
-    this.#call = call;
     const may = (need: Need) => signing.credential.allow(need);
     const demand = (needs: readonly Need[]) => {
       if (!needs.every(may)) throw new S3Error("AccessDenied", "Access Denied");
@@ -172,8 +160,9 @@ export class Conversation {
   async *#body(): AsyncGenerator<Buffer> {
     const { request, response, shared } = this.#around;
     if (request.headers.expect !== undefined) response.writeContinue();
+    this.#continued = true;
     for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      this.#bytesIn += piece.length;
+      this.answered.bytesIn += piece.length;
       await shared.pass(piece.length, this.#signal);
       await this.#slow?.pass(piece.length, this.#signal);
       yield piece;
@@ -218,7 +207,8 @@ export class Conversation {
     }
     const bytes = body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.bytes;
     if (status !== 204 && status !== 304) headers["content-length"] = String(bytes);
-    if (!request.complete) headers.connection = "close";
+    // Who waits for "100 Continue" in vain may never send the body: nothing can follow it on this connection.
+    if (request.headers.expect !== undefined && !this.#continued) headers.connection = "close";
     response.writeHead(status, headers);
     if (body !== undefined && request.method !== "HEAD") {
       const pieces = typeof body === "string" ? [Buffer.from(body)] : body.read();
@@ -226,22 +216,24 @@ export class Conversation {
     }
     response.end();
     request.resume();
-    if (!response.writableFinished) await Promise.race([once(response, "finish"), once(response, "close")]);
+    await finished(response, { readable: false });
+    this.answered.status = status;
   }
 
   /** @returns false when no more is to come. */
   async #write(piece: Buffer, fault: Fault | undefined): Promise<boolean> {
     const { response, shared } = this.#around;
-    const room = fault?.kind === "truncated" ? Math.max(fault.bytes - this.#bytesOut, 0) : piece.length;
-    const at = fault?.kind === "wrong-byte" ? fault.at - this.#bytesOut : -1;
-    const sent = Buffer.from(piece.subarray(0, room));
-    if (at >= 0 && at < sent.length) sent[at]! ^= 1;
+    const room = fault?.kind === "truncated" ? Math.max(fault.bytes - this.answered.bytesOut, 0) : piece.length;
+    const at = fault?.kind === "wrong-byte" ? fault.at - this.answered.bytesOut : -1;
+    const whole = piece.subarray(0, room);
+    const sent = at >= 0 && at < whole.length ? Buffer.from(whole) : whole;
+    if (sent !== whole) sent[at]! ^= 1;
     await shared.pass(sent.length, this.#signal);
     const step = this.#slow === undefined ? sent.length : 1024;
     for (let start = 0; start < sent.length; start += step) {
       const part = sent.subarray(start, start + step);
       await this.#slow?.pass(part.length, this.#signal);
-      this.#bytesOut += part.length;
+      this.answered.bytesOut += part.length;
       if (!response.write(part)) await once(response, "drain", { signal: this.#signal });
     }
     if (room >= piece.length) return true;
@@ -251,7 +243,7 @@ export class Conversation {
 
   async #refuse(error: S3Error): Promise<void> {
     const { request, world, requestId } = this.#around;
-    this.#code = error.code;
+    this.answered.code = error.code;
     const path = this.#incoming?.path ?? "/";
     const shown =
       error.code === "NoSuchBucket" && !this.#mayKnow() ? new S3Error("AccessDenied", "Access Denied") : error;
@@ -287,6 +279,8 @@ export class Conversation {
     if (!this.#signal.aborted) await once(this.#signal, "abort");
   }
 }
+
+type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
 /** An error that was asked for. */
 class Injected extends S3Error {

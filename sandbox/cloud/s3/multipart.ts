@@ -4,6 +4,7 @@ import { asChecksumAlgorithm, checksumAlgorithms, checksumHeader, checksumHeader
 import type { Content } from "./content.ts";
 import { malformedXml, notImplemented, S3Error } from "./errors.ts";
 import { type Exchange, type Reply, xmlReply } from "./exchange.ts";
+import { isLocked } from "./object-lock.ts";
 import { preconditionOf } from "./precondition.ts";
 import { commit, etagOf, newContent, requireDigest, writtenHeaders } from "./put-object.ts";
 import { StoredBody, writePiece } from "./stored-body.ts";
@@ -54,18 +55,18 @@ export async function uploadPart(exchange: Exchange): Promise<Reply> {
   }
   const { algorithm, asked } = upload.checksum;
   const payload = exchange.payload({ algorithm, md5: etagIsMd5(attributes) });
-  if (world.rules.checksums && payload.declared !== undefined && !(asked && payload.declared === algorithm)) {
+  if (payload.declared !== undefined && !(asked && payload.declared === algorithm)) {
     const expected = asked ? algorithm.toLowerCase() : "null";
     throw new S3Error(
       "InvalidRequest",
       `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${payload.declared.toLowerCase()}`,
     );
   }
-  if (lock.retention !== undefined || lock.legalHold !== undefined) requireDigest(payload);
+  if (isLocked(lock) && world.rules.checksums) requireDigest(payload);
   const piece = await writePiece(world.directory, payload.bytes);
   const { checksum, md5 } = payload.measured();
   const etag = etagOf(attributes, md5);
-  if (checksum.algorithm !== algorithm || bucket.uploads.get(upload.id) !== upload) {
+  if (bucket.uploads.get(upload.id) !== upload) {
     await new StoredBody([piece]).remove();
     throw noSuchUpload(upload.id);
   }
@@ -85,13 +86,13 @@ export async function uploadPart(exchange: Exchange): Promise<Reply> {
 export async function completeMultipartUpload(exchange: Exchange): Promise<Reply> {
   const { call, bucket, world } = exchange;
   const upload = uploadOf(exchange);
+  const condition = preconditionOf(exchange);
   const document = await exchange.document("CompleteMultipartUpload");
   const parts = chosenParts(upload, childrenOf(document, ["Part"]));
   const body = new StoredBody(parts.map(({ piece }) => piece));
   const checksum = checksumOfParts(upload.checksum, parts);
   if (world.rules.checksums) compareWhole(call.headers, checksum, body.bytes);
 
-  const condition = preconditionOf(exchange);
   condition.stillHolds();
   if (!bucket.uploads.delete(upload.id)) throw noSuchUpload(upload.id);
   const md5 = createHash("md5").update(Buffer.concat(parts.map(({ etag }) => Buffer.from(etag, "hex"))));

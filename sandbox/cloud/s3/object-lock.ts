@@ -51,6 +51,10 @@ export function lockOfNew(
   };
 }
 
+export function isLocked({ retention: kept, legalHold }: ObjectLock): boolean {
+  return kept !== undefined || legalHold !== undefined;
+}
+
 /** @throws S3Error when the bucket was made without Object Lock. */
 export function requireLock(configuration: LockConfiguration | undefined): void {
   if (configuration === undefined) {

@@ -153,9 +153,8 @@ export function recognise(request: {
     .filter(([, { selectors = [] }]) => selectors.every((each) => query.has(each)))
     .sort(([, a], [, b]) => (b.selectors?.length ?? 0) - (a.selectors?.length ?? 0));
   if (found === undefined) {
-    throw notImplemented(
-      `${method} on ${on === "object" ? "an" : "a"} ${on}${copies ? " with x-amz-copy-source" : ""}`,
-    );
+    const names = [...query.keys(), ...(copies ? ["x-amz-copy-source"] : [])];
+    throw notImplemented([`${method} on ${on === "object" ? "an" : "a"} ${on}`, ...names].join(" with "));
   }
   const [name, operation] = found;
   const parameters = ["x-id", ...(operation.selectors ?? []), ...(operation.query ?? [])];

@@ -45,16 +45,16 @@ export function payloadOf(
     /** The checksum that is measured where the sender gives none. */
     readonly algorithm: ChecksumAlgorithm;
     readonly md5: boolean;
-    /** False: nothing that the sender says of checksums is compared. */
+    /** False: what the sender says of checksums is as if it was not there. */
     readonly verify: boolean;
   },
 ): Payload {
   const hash = headers["x-amz-content-sha256"]!;
   const streaming = /^STREAMING-/.test(hash);
-  const declaration = declaredChecksum(headers);
+  const declaration = wanted.verify ? declaredChecksum(headers) : undefined;
   const announced = headers["x-amz-trailer"] !== undefined;
   const expectedBytes = lengthOf(headers, streaming);
-  const md5 = contentMd5(headers);
+  const md5 = wanted.verify ? contentMd5(headers) : undefined;
   if (!streaming && /\baws-chunked\b/.test(headers["content-encoding"] ?? "")) {
     throw notImplemented(`aws-chunked with x-amz-content-sha256 "${hash}"`);
   }
@@ -111,7 +111,7 @@ export function payloadOf(
       );
     }
     measured = { bytes, md5: measures.md5?.digest(), checksum: { algorithm, value: measures.checksum.digest() } };
-    if (wanted.verify) compare(measured);
+    compare(measured);
   }
 
   function compare({ md5: actualMd5, checksum }: Measured): void {

@@ -6,7 +6,7 @@ import type { Content } from "./content.ts";
 import { S3Error } from "./errors.ts";
 import type { Exchange, Reply } from "./exchange.ts";
 import { versionHeaders } from "./get-object.ts";
-import { lockOfNew } from "./object-lock.ts";
+import { isLocked, lockOfNew } from "./object-lock.ts";
 import type { Payload } from "./payload.ts";
 import { type Precondition, preconditionOf } from "./precondition.ts";
 import { StoredBody, writePiece } from "./stored-body.ts";
@@ -17,7 +17,7 @@ export async function putObject(exchange: Exchange): Promise<Reply> {
   const condition = preconditionOf(exchange);
   const made = newContent(call.headers, bucket, world.clock.now());
   const payload = exchange.payload({ algorithm: "CRC64NVME", md5: etagIsMd5(made.attributes) });
-  if (made.lock.retention !== undefined || made.lock.legalHold !== undefined) requireDigest(payload);
+  if (isLocked(made.lock) && world.rules.checksums) requireDigest(payload);
   const body = new StoredBody([await writePiece(world.directory, payload.bytes)]);
   const { md5, checksum } = payload.measured();
   const content: Content = {

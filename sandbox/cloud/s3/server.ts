@@ -32,7 +32,7 @@ export interface S3Server {
   /** `http://127.0.0.1:PORT`; buckets are named in the path. */
   readonly url: string;
   readonly region: string;
-  /** In the order in which they ended. */
+  /** In the order in which they came; may be emptied. */
   readonly requests: Answered[];
   /** May be changed at any time, and count for what comes next. */
   readonly rules: Rules;
@@ -75,13 +75,13 @@ export async function startS3({
       number: ++count,
       requestId: randomBytes(8).toString("hex").toUpperCase(),
     });
+    requests.push(conversation.answered);
     try {
       await conversation.hold();
     } catch (error) {
       defects.push(error);
       response.destroy();
     }
-    requests.push(conversation.answered());
   };
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
   server.on("request", answer).on("checkContinue", answer);
