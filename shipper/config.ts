@@ -117,16 +117,10 @@ export type ComponentConfigs = Config["components"];
 /**
  * Reads a configuration file.
  *
- * @throws MailarkError `CONFIG_MISSING`; `CONFIG_INVALID` naming every mistake with line, column, key, value and fix.
+ * @throws MailarkError `CONFIG_MISSING`; `CONFIG_INVALID` naming every mistake with line, column, key, value and fix, or what others can read or change.
  */
 export function readConfig(files: Files, path: string): Config {
-  const text = readText(files, path);
-  if (text === undefined) {
-    throw new MailarkError("CONFIG_MISSING", "there is no configuration file", {
-      detail: path,
-      hint: "`mailark init` writes one; to read a store without one, name it with --store file:///DIR",
-    });
-  }
+  const config = parseConfig(files, path);
   const { mode } = files.statSync(path);
   if (mode & 0o022) {
     throw new MailarkError("CONFIG_INVALID", "the configuration can be changed by other users", {
@@ -134,17 +128,35 @@ export function readConfig(files: Files, path: string): Config {
       hint: `chmod 600 ${path}`,
     });
   }
+  for (const { path, what } of passwordFilesOf(config)) refuseUnlessPrivate(files, path, what);
+  return config;
+}
+
+/** The same, whoever can read or change it. Throws as {@link readConfig} does for the rest. */
+export function parseConfig(files: Files, path: string): Config {
+  const text = readText(files, path);
+  if (text === undefined) {
+    throw new MailarkError("CONFIG_MISSING", "there is no configuration file", {
+      detail: path,
+      hint: "`mailark init` writes one; to read a store without one, name it with --store file:///DIR",
+    });
+  }
   const parsed = parseYaml(text, path, configSchema);
   const stores = (parsed.stores ?? [parsed.store!]).map((each) => (typeof each === "string" ? { url: each } : each));
   const config = withOwnDirectory({ ...parsed, path, stores, store: stores[0]!.url });
   refuseStrayAccounts(config);
-  const { passwordFile } = config.components.mysql ?? {};
-  if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database's password file");
-  const postgresPassword = config.components.postgres?.passwordFile;
-  if (postgresPassword !== undefined) refuseUnlessPrivate(files, postgresPassword, "the database's password file");
-  const redisPassword = config.components.redis?.passwordFile;
-  if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");
   return config;
+}
+
+/** The files of this machine that hold a password and nothing else. */
+export function passwordFilesOf({ components }: Config): readonly { readonly path: string; readonly what: string }[] {
+  const { mysql, postgres, redis } = components;
+  const database = "the database's password file";
+  return [
+    { path: mysql?.passwordFile, what: database },
+    { path: postgres?.passwordFile, what: database },
+    { path: redis?.passwordFile, what: "the password file of Redis" },
+  ].flatMap(({ path, what }) => (path === undefined ? [] : [{ path, what }]));
 }
 
 /** An empty host needs this program's own configuration before anything else: it is captured wherever configuration files are. */
@@ -162,7 +174,7 @@ function withOwnDirectory(config: Config): Config {
  * @throws MailarkError `CONFIG_INVALID` when others may read it, or there is none; `KEY_INVALID` when it is not one.
  */
 export function readSigner(files: Files, config: Config): Signer {
-  const path = resolve(dirname(config.path), config.signingKey);
+  const path = signingKeyPath(config);
   refuseUnlessPrivate(files, path, "the signing key");
   const pem = readText(files, path);
   if (pem !== undefined) return signerOf(pem);
@@ -171,6 +183,8 @@ export function readSigner(files: Files, config: Config): Signer {
     hint: "put it back from the host's configuration; without it, move the configuration away and run `mailark init`",
   });
 }
+
+export const signingKeyPath = (config: Config): string => resolve(dirname(config.path), config.signingKey);
 
 /** Accounts are asked of a server that a component names. */
 function refuseStrayAccounts({ accounts, components, path }: Config): void {
@@ -214,4 +228,4 @@ function explain(context: z.core.$RefinementCtx<string>, check: () => unknown): 
   }
 }
 
-const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");
+export const octal = (mode: number) => (mode & 0o7777).toString(8).padStart(4, "0");

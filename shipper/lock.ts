@@ -33,6 +33,14 @@ export function lock(files: Files, path: string): () => void {
   };
 }
 
+/** Who has a lock: a process that runs, or one that is gone. `undefined`: nobody. */
+export function holderOf(files: Files, path: string): { readonly pid: string; readonly runs: boolean } | undefined {
+  const held = readText(files, path);
+  if (held === undefined) return undefined;
+  const tag = held.split(" ")[0]!;
+  return { pid: tag.split("-")[0]!.trim(), runs: isHolder(files, tag) };
+}
+
 /** The whole file appears in one step, or not at all where one is there. */
 function taken(files: Files, temporary: string, path: string): boolean {
   try {

@@ -8,6 +8,7 @@ import type { Audit } from "./audit.ts";
 import { auditedCommand, endOf } from "./commands/audited.ts";
 import { backup } from "./commands/backup.ts";
 import type { CommandContext, Context, Outcome } from "./commands/command.ts";
+import { doctor } from "./commands/doctor.ts";
 import { drill } from "./commands/drill.ts";
 import { enrol } from "./commands/enrol.ts";
 import { init } from "./commands/init.ts";
@@ -204,6 +205,14 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--hold <id>", "keep this snapshot whatever the rules say; may be repeated", append)
     .option("--drop <id>", "give up this snapshot, which can not be used; may be repeated", append)
     .action((options, command) => perform(prune(within(command), options)));
+  verb(
+    "doctor [what...]",
+    "look at all that a backup and a restore need: everything, or components, machine, store, drill",
+    "mailark doctor",
+  )
+    .option("--scratch <dir>", "directory that drills use (default: /var/tmp)")
+    .option("--strict", "warnings, and what can not be looked at, make the exit status 1 as well")
+    .action((what, options, command) => perform(doctor(within(command), { ...options, what })));
 
   verb("enrol", "introduce this host to the configured store, when that is new", "mailark enrol").action((_, command) =>
     perform(enrol(within(command))),

@@ -171,25 +171,11 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
   function load({ stateDirectory }: KeyPlace): State {
     const known = states.get(stateDirectory);
     if (known !== undefined) return known;
-    const path = pathOf(stateDirectory);
-    const text = readText(files, path);
-    const read = text === undefined ? undefined : parse(text, path);
+    const read = readState(files, pathOf(stateDirectory));
     const isOwn = read?.hostId === hostId && isDeepStrictEqual(read.holders, holders);
     const state = isOwn ? read : { hostId, holders, host: {}, mailboxes: {} };
     states.set(stateDirectory, state);
     return state;
-  }
-
-  function parse(text: string, path: string): State {
-    try {
-      return stateSchema.parse(JSON.parse(text));
-    } catch (cause) {
-      throw new MailarkError("STATE_INVALID", "the list of this host's keys is damaged", {
-        detail: path,
-        hint: "move the file away: the next backup makes new keys, and what was stored before stays readable",
-        cause,
-      });
-    }
   }
 
   function timestamp() {
@@ -210,6 +196,29 @@ export function forgetSealingKeys(files: Files, stateDirectory: string): void {
 /** A mailbox may have any name, also one that every object answers to. */
 const ownEntry = (entries: Readonly<Record<string, PublicKey>>, name: string): PublicKey | undefined =>
   Object.hasOwn(entries, name) ? entries[name] : undefined;
+
+/**
+ * Whether the list of this host's keys can be used, or is not there yet.
+ *
+ * @throws MailarkError `STATE_INVALID` when it is damaged.
+ */
+export function refuseDamagedKeys(files: Files, stateDirectory: string): void {
+  readState(files, pathOf(stateDirectory));
+}
+
+function readState(files: Files, path: string): State | undefined {
+  const text = readText(files, path);
+  if (text === undefined) return undefined;
+  try {
+    return stateSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new MailarkError("STATE_INVALID", "the list of this host's keys is damaged", {
+      detail: path,
+      hint: "move the file away: the next backup makes new keys, and what was stored before stays readable",
+      cause,
+    });
+  }
+}
 
 const pathOf = (stateDirectory: string) => join(stateDirectory, "keys.json");
 

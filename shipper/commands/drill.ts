@@ -9,6 +9,7 @@ import {
   type DrillResult,
   drill as run,
   type Subject,
+  usualScratch,
   type Verdict,
   verdictOf,
 } from "../drill/drill.ts";
@@ -62,7 +63,7 @@ export async function drill(context: CommandContext, options: DrillOptions): Pro
   const probe = probeOf(context, options);
   probePassword(probe, composition.files);
   refuseUnlessWritable(context, options);
-  const scratch = resolve(context.cwd, options.scratch ?? "/var/tmp");
+  const scratch = resolve(context.cwd, options.scratch ?? usualScratch);
   const plan = { ...(await prepare(context, options)), startedAt };
   await refuseUnlessRoom(context, plan, scratch);
   const total = plan.chosen.reduce((sum, { manifest }) => sum + storedBytes(manifest), 0);

@@ -7,6 +7,7 @@ import type { Manifest } from "../../core/manifest.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { Files } from "../../core/ports/files.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
+import type { Observation } from "../doctor/observation.ts";
 import type { SnapshotWriter } from "../pipeline/snapshot-writer.ts";
 import type { Processes } from "../processes.ts";
 import type { SealingKeys } from "../sealing-keys.ts";
@@ -98,6 +99,11 @@ export interface Filling {
 
 export interface Component<S extends Staged = Staged> {
   readonly name: ComponentName;
+  /**
+   * Looks whether a capture and a restore find what they need: programs, rights, places. Changes nothing. What keeps a capture from beginning is told by
+   * {@link Component.estimate}; never throws but where it is interrupted.
+   */
+  diagnose(world: World): Promise<readonly Observation[]>;
   /** Looks, reads nothing: what a capture would take. Throws where a capture would fail at once. */
   estimate(world: World): Promise<readonly Estimate[]>;
   /** @throws MailarkError when anything that belongs to the component could not be captured and it is not said in `warnings`. */

@@ -149,6 +149,9 @@ export function verdictOf(checks: readonly Check[]): Verdict {
   return checks.length === 0 || checks.some(({ outcome }) => outcome === "unproven") ? "unproven" : "proven";
 }
 
+/** Where a drill makes its directory unless it is told. */
+export const usualScratch = "/var/tmp";
+
 /** A directory of this drill's own. What a drill left that ended with the machine is removed by the next. */
 async function openScratch(base: string, world: World) {
   const { files } = world;
@@ -165,8 +168,15 @@ async function openScratch(base: string, world: World) {
   }
 }
 
-/** The servers of most components run as accounts of their own. `nobody` stands for all of them. */
-async function refuseUnlessOpen(path: string, { processes, signal }: World): Promise<void> {
+/**
+ * The servers of most components run as accounts of their own. `nobody` stands for all of them.
+ *
+ * @throws MailarkError `ARGUMENT_INVALID` where they can not pass into the directory; `PROGRAM_MISSING` without `setpriv`.
+ */
+export async function refuseUnlessOpen(
+  path: string,
+  { processes, signal }: Pick<World, "processes" | "signal">,
+): Promise<void> {
   const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"] as const;
   try {
     await outputOf(processes, [...asNobody, "test", "-x", path], { signal });

@@ -2,6 +2,7 @@ import { ageGuards } from "./age.ts";
 import { captureGuards } from "./capture.ts";
 import { consistencyGuards } from "./consistency.ts";
 import { databaseGuards } from "./databases.ts";
+import { doctorGuards } from "./doctor.ts";
 import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
 import { judgementGuards } from "./judgement.ts";
@@ -33,5 +34,6 @@ export const guards: readonly Guard[] = [
   ...wholeHostGuards,
   ...restoreGuards,
   ...pruneGuards,
+  ...doctorGuards,
   ...programGuards,
 ];

@@ -136,8 +136,8 @@ export const mailGuards: readonly Guard[] = [
   {
     guard: "a mail root without mailboxes is no success",
     file: at("capture.ts"),
-    find: "if (mailboxes.length === 0) {",
-    replace: "if (mailboxes.length < 0) {",
+    find: "if (mailboxes.length === 0) throw noMailboxes(config);",
+    replace: "",
     test: {
       file: "test/e2e/mail-sizes.test.ts",
       name: "a mail root without any mailbox is no success: it may not be mounted",

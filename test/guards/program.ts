@@ -67,7 +67,7 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "a password file that others can read is refused",
     file: "shipper/config.ts",
-    find: 'if (passwordFile !== undefined) refuseUnlessPrivate(files, passwordFile, "the database\'s password file");',
+    find: "for (const { path, what } of passwordFilesOf(config)) refuseUnlessPrivate(files, path, what);",
     replace: "",
     test: {
       file: config,
@@ -91,7 +91,7 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "a password in the configuration is not repeated",
     file: "shipper/config-text.ts",
-    find: "if (secret || /AGE-SECRET-KEY|PRIVATE KEY|:\\/\\/[^/]*@/i.test(text_))",
+    find: "if (secret || /AGE-SECRET-KEY|PRIVATE KEY|:\\/\\/[^/]*@|[?&][\\w-]*(secret|token|password)/i.test(text_))",
     replace: "if (text_ === undefined)",
     test: { file: config, name: "no secret is ever repeated" },
   },

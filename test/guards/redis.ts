@@ -47,8 +47,8 @@ export const redisGuards: readonly Guard[] = [
   {
     guard: "a password file of Redis that others can read is refused",
     file: "shipper/config.ts",
-    find: 'if (redisPassword !== undefined) refuseUnlessPrivate(files, redisPassword, "the password file of Redis");',
-    replace: "if (redisPassword === null) return undefined as never;",
+    find: '{ path: redis?.passwordFile, what: "the password file of Redis" },',
+    replace: "",
     test: {
       file: "test/shipper/components/redis/config.test.ts",
       name: "a password file that others can read is refused",

@@ -2,6 +2,7 @@
 import { dirname } from "node:path/posix";
 import { asMailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Tools } from "../../doctor/tools.ts";
 import { pathText } from "../byte-path.ts";
 import type { Check, World } from "../component.ts";
 import type { StagedTree } from "../tree/staged-tree.ts";
@@ -13,16 +14,27 @@ type Verdict = Pick<Check, "outcome" | "detail">;
 
 interface Checker {
   readonly name: string;
+  readonly program: string;
   /** A file that says that there is something to check. */
   readonly file: RegExp;
   readonly judge: (copy: PrivateCopy, path: string, view: TreeView) => Promise<Verdict>;
 }
 
 const checkers: readonly Checker[] = [
-  { name: "postfix", file: /\/main\.cf$/, judge: judgePostfix },
-  { name: "dovecot", file: /\/dovecot\.conf$/, judge: judgeDovecot },
-  { name: "opendkim", file: /\/opendkim\.conf$/, judge: judgeOpendkim },
+  { name: "postfix", program: "postconf", file: /\/main\.cf$/, judge: judgePostfix },
+  { name: "dovecot", program: "doveconf", file: /\/dovecot\.conf$/, judge: judgeDovecot },
+  { name: "opendkim", program: "opendkim", file: /\/opendkim\.conf$/, judge: judgeOpendkim },
 ];
+
+/** The programs that are asked, as far as the names of the paths tell. */
+export const checkersOf = (paths: readonly string[]): readonly Tools[] =>
+  checkers
+    .filter(({ name }) => paths.some((path) => path.split("/").some((each) => each.startsWith(name))))
+    .map(({ name, program }) => ({
+      names: [program],
+      package: name === "dovecot" ? "dovecot-core" : name,
+      for: "restore",
+    }));
 
 /** One check for each configuration that a checker is known for, and those of the DKIM keys. */
 export async function checkConfigs(staged: StagedTree, world: World, _: SnapshotReader): Promise<Check[]> {

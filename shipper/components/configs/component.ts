@@ -1,5 +1,5 @@
 import { treeComponent } from "../tree/tree-component.ts";
-import { checkConfigs } from "./check.ts";
+import { checkConfigs, checkersOf } from "./check.ts";
 import type { ConfigsConfig } from "./config.ts";
 
 /** Configuration files. @param config absent: to restore only. */
@@ -8,6 +8,7 @@ export const configsComponent = (config?: ConfigsConfig) =>
     command: [],
     stallSeconds: 300,
     ...config,
+    readers: checkersOf,
     judge: checkConfigs,
     offers: (root, paths) => ({ configs: { root, paths } }),
   });

@@ -1,11 +1,11 @@
-import { asMailarkError, type ErrorCode, MailarkError } from "../../../core/errors.ts";
+import { asMailarkError, type ErrorCode, type MailarkError } from "../../../core/errors.ts";
 import { type Files, isAbsent } from "../../../core/ports/files.ts";
 import { formatRow } from "../../../core/rows.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { CaptureContext, Captured } from "../component.ts";
 import { type CapturedMailbox, captureMailbox } from "./capture-mailbox.ts";
 import { type MailboxPlace, type MailConfig, rootOf } from "./config.ts";
-import { discover } from "./discover.ts";
+import { discover, noMailboxes } from "./discover.ts";
 import { askDovecot } from "./dovecot-counters.ts";
 
 /** Mailboxes whose index is not stored yet, at the most: it waits for the store while the next mailboxes are read. */
@@ -32,12 +32,7 @@ export async function captureMail(config: MailConfig, context: CaptureContext): 
       [...shown, ...more].join("\n"),
     );
   }
-  if (mailboxes.length === 0) {
-    throw new MailarkError("CAPTURE_FAILED", "there is no mailbox below the mail root", {
-      detail: pathText(rootOf(config)),
-      hint: "check that it is mounted, and that components.mail.layout has as many elements as the paths of mailboxes",
-    });
-  }
+  if (mailboxes.length === 0) throw noMailboxes(config);
   const sealingKeys = await keys.mailboxes(
     mailboxes.map(({ path, address }) => ({ path, ...(address !== undefined && { address: pathText(address) }) })),
   );

@@ -3,6 +3,7 @@ import { type BadMailbox, nameOf } from "./bad-mailbox.ts";
 import { captureMail } from "./capture.ts";
 import { checkMail } from "./check.ts";
 import type { MailConfig } from "./config.ts";
+import { diagnoseMail } from "./diagnose.ts";
 import { contentsOf, estimateMail } from "./estimate.ts";
 import { examineMail } from "./examine.ts";
 import { mailFilling } from "./filling.ts";
@@ -13,6 +14,7 @@ import { type StagedMail, stageMail } from "./stage.ts";
 export function mailComponent(config: MailConfig): Component<StagedMail> {
   return {
     name: "mail",
+    diagnose: (world) => diagnoseMail(config, world),
     estimate: (world) => estimateMail(config, world),
     capture: (context) => captureMail(config, context),
     async plan(snapshot, selection) {

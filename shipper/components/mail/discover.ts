@@ -1,6 +1,7 @@
 import type { Dirent } from "node:fs";
+import { MailarkError } from "../../../core/errors.ts";
 import { type Files, isAbsent } from "../../../core/ports/files.ts";
-import { bytePath } from "../byte-path.ts";
+import { bytePath, pathText } from "../byte-path.ts";
 import { type MailboxPlace, type MailConfig, placeOf, rootOf } from "./config.ts";
 
 export interface Discovered {
@@ -32,6 +33,13 @@ export function discover(files: Files, config: MailConfig): Discovered {
   }
   return { mailboxes: paths.sort().map((path) => placeOf(path, config)), strays };
 }
+
+/** A mail root that holds nothing may not be mounted: that must not pass for a host without mail. */
+export const noMailboxes = (config: MailConfig): MailarkError =>
+  new MailarkError("CAPTURE_FAILED", "there is no mailbox below the mail root", {
+    detail: pathText(rootOf(config)),
+    hint: "check that it is mounted, and that components.mail.layout has as many elements as the paths of mailboxes",
+  });
 
 /** A domain that is removed meanwhile has no mailboxes; a mail root that is not there is a failure. */
 function list(files: Files, root: string, parent: string): Dirent[] {

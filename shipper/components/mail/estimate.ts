@@ -2,7 +2,7 @@ import { isAbsent } from "../../../core/ports/files.ts";
 import { bytePath, pathText } from "../byte-path.ts";
 import type { Estimate, World } from "../component.ts";
 import { type MailConfig, rootOf } from "./config.ts";
-import { discover } from "./discover.ts";
+import { discover, noMailboxes } from "./discover.ts";
 import { listTree } from "./tree.ts";
 
 /** What a capture would read, mailbox by mailbox: names and sizes only. */
@@ -11,6 +11,7 @@ export async function estimateMail(
   { files, signal, progress }: World,
 ): Promise<readonly Estimate[]> {
   const { mailboxes } = discover(files, config);
+  if (mailboxes.length === 0) throw noMailboxes(config);
   return mailboxes.map(({ path }, number) => {
     signal.throwIfAborted();
     progress(`mailbox ${number + 1} of ${mailboxes.length}`);

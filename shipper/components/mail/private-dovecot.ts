@@ -43,7 +43,7 @@ export interface PrivateDovecot {
 const patienceMilliseconds = 300_000;
 
 /** Where Debian, Red Hat and FreeBSD have it. */
-const imapPrograms = ["/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap", "/usr/local/libexec/dovecot/imap"];
+export const imapPrograms = ["/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap", "/usr/local/libexec/dovecot/imap"];
 
 /** A number that owns nothing. */
 const nobody = { uid: 65534, gid: 65534 };

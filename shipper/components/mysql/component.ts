@@ -4,6 +4,7 @@ import { captureMysql } from "./capture.ts";
 import { checkMysql } from "./check.ts";
 import type { MysqlConfig } from "./config.ts";
 import { withConnection } from "./connection.ts";
+import { diagnoseMysql } from "./diagnose.ts";
 import { readFacts } from "./facts.ts";
 import { mysqlFilling } from "./filling.ts";
 import { partsOf, planMysql } from "./select.ts";
@@ -16,6 +17,7 @@ import { type StagedMysql, stageMysql } from "./stage.ts";
 export function mysqlComponent(config: MysqlConfig): Component<StagedMysql> {
   return {
     name: "mysql",
+    diagnose: (world) => diagnoseMysql(config, world),
     estimate: (world) => estimateMysql(config, world),
     capture: (context) => captureMysql(config, context),
     plan: planMysql,

@@ -4,6 +4,7 @@ import { capturePostgres } from "./capture.ts";
 import { checkPostgres } from "./check.ts";
 import type { PostgresConfig } from "./config.ts";
 import { withConnection } from "./connection.ts";
+import { diagnosePostgres } from "./diagnose.ts";
 import { readFacts } from "./facts.ts";
 import { postgresFilling } from "./filling.ts";
 import { planPostgres } from "./select.ts";
@@ -15,6 +16,7 @@ import { type StagedPostgres, stagePostgres } from "./stage.ts";
 export function postgresComponent(config: PostgresConfig): Component<StagedPostgres> {
   return {
     name: "postgres",
+    diagnose: (world) => diagnosePostgres(config, world),
     estimate: (world) => estimatePostgres(config, world),
     capture: (context) => capturePostgres(config, context),
     plan: planPostgres,

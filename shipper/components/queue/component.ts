@@ -4,6 +4,7 @@ import type { Component, Estimate, PlannedItem, Selection, World } from "../comp
 import { captureQueue } from "./capture.ts";
 import { checkQueue } from "./check.ts";
 import type { QueueConfig } from "./config.ts";
+import { diagnoseQueue } from "./diagnose.ts";
 import { fillingOf } from "./filling.ts";
 import { vetted } from "./gate.ts";
 import { readIndex } from "./index-rows.ts";
@@ -16,6 +17,7 @@ import { type StagedQueue, stageQueue } from "./stage.ts";
 export function queueComponent(config: QueueConfig): Component<StagedQueue> {
   return {
     name: "queue",
+    diagnose: (world) => diagnoseQueue(config, world),
     estimate: (world) => estimateQueue(config, world),
     capture: (context) => captureQueue(config, context),
     plan: planQueue,

@@ -4,6 +4,7 @@ import { captureRedis } from "./capture.ts";
 import { checkRedis } from "./check.ts";
 import type { RedisConfig } from "./config.ts";
 import { connectionOf } from "./connection.ts";
+import { diagnoseRedis } from "./diagnose.ts";
 import { readFacts } from "./facts.ts";
 import { redisFilling } from "./filling.ts";
 import { askKeyspace, askMemory } from "./server.ts";
@@ -14,6 +15,7 @@ import type { StagedRedis } from "./staged.ts";
 export function redisComponent(config: RedisConfig): Component<StagedRedis> {
   return {
     name: "redis",
+    diagnose: (world) => diagnoseRedis(config, world),
     estimate: (world) => estimateRedis(config, world),
     capture: (context) => captureRedis(config, context),
     plan: planRedis,

@@ -1,11 +1,13 @@
 import { MailarkError } from "../../../core/errors.ts";
 import type { ComponentName } from "../../../core/keys.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
+import type { Tools } from "../../doctor/tools.ts";
 import { pathText } from "../byte-path.ts";
 import type { Check, Component, Estimate, PlannedItem, Selection, World } from "../component.ts";
 import type { StagedHost } from "../staged-host.ts";
 import { captureTree, treeParts } from "./capture-tree.ts";
 import { checkTree } from "./check-tree.ts";
+import { diagnoseTree } from "./diagnose.ts";
 import { gate } from "./gate.ts";
 import { stageTree, wantedPaths } from "./stage-tree.ts";
 import type { StagedTree } from "./staged-tree.ts";
@@ -18,6 +20,8 @@ export interface TreeComponentOptions extends Omit<TreeSource, "paths"> {
   readonly paths?: readonly string[] | undefined;
   /** What others may use of trees that stand below a root: the paths as they were on the host. */
   readonly offers: (root: string, paths: readonly string[]) => StagedHost;
+  /** The programs that {@link judge} asks, where these paths are captured. */
+  readonly readers?: (paths: readonly string[]) => readonly Tools[];
   /** What the services say of the staged files. */
   readonly judge: (staged: StagedTree, world: World, snapshot: SnapshotReader) => Promise<readonly Check[]>;
 }
@@ -31,6 +35,7 @@ export function treeComponent(name: ComponentName, options: TreeComponentOptions
   const source = { ...options, paths: options.paths ?? [] };
   return {
     name,
+    diagnose: (world) => diagnoseTree(source, world, options.readers?.(source.paths)),
     estimate: (world) => estimate(source, world),
     capture: (context) => captureTree(source, context),
     plan: planTree,

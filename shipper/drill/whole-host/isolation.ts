@@ -15,7 +15,7 @@ export interface Isolation {
 
 /** Directories that are not there need not be hidden; one that holds the shelter can not be. */
 export async function isolate(
-  shelter: Shelter,
+  shelter: Pick<Shelter, "path" | "run">,
   hidden: readonly string[],
   { signal }: Pick<World, "signal">,
 ): Promise<Isolation> {

@@ -18,6 +18,7 @@ export function treeComponent(source: Partial<TreeSource> & Pick<TreeSource, "pa
   };
   return {
     name: "configs",
+    diagnose: async () => [],
     estimate: async () => [],
     capture: (context): Promise<Captured> => captureTree({ command: [], stallSeconds: 60, ...source }, context),
     plan: async () => [],

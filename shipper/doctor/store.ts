@@ -1,0 +1,183 @@
+/** One store: whether it is there, knows this host and takes what it is given, whose clock it has, and what is in it of late. */
+import { readTrust } from "../../core/enrolment.ts";
+import { type ComponentName, doctorKey, enrolmentKey } from "../../core/keys.ts";
+import type { Signer } from "../../core/signed-document.ts";
+import { newSnapshotId, timeOfSnapshotId } from "../../core/snapshot-id.ts";
+import type { World } from "../components/component.ts";
+import type { Store } from "../composition.ts";
+import type { Config } from "../config.ts";
+import { durationText, sizeText, timeText } from "../terminal/quantity.ts";
+import { version } from "../version.ts";
+import { adviceOf, looked, reasonOf } from "./looking.ts";
+import { type Newest, newestSnapshot } from "./newest.ts";
+import { fine, found, type Observation, type OwnCommand, unproven } from "./observation.ts";
+
+export interface StorePatient {
+  readonly store: Store;
+  /** As it may be shown. */
+  readonly url: string;
+  /** Where it is a directory of this machine. */
+  readonly directory: string | undefined;
+  readonly config: Config;
+  /** `undefined` where the key can not be read. */
+  readonly signer: Signer | undefined;
+  readonly components: readonly ComponentName[];
+  readonly world: Pick<World, "files" | "clock" | "signal">;
+  readonly own: OwnCommand;
+}
+
+const minute = 60_000;
+const day = 24 * 60 * minute;
+/** S3 refuses requests whose time is off by more than 15 minutes; ids of snapshots order what was stored. */
+const clockTolerance = 5 * minute;
+/** As `list` and `backup` have it: clocks differ a little. */
+const futureTolerance = 60 * minute;
+/** A backup is a daily affair, and one night may fail. */
+const oldest = 3 * day;
+
+/** Stores one small object below `doctor/` where the store knows this host. */
+export async function lookAtStore(patient: StorePatient): Promise<readonly Observation[]> {
+  const { store, url, world } = patient;
+  const there = await looked("there", world, () => [store.exists() ? fine("there", url) : absent(url)]);
+  if (there[0]?.outcome !== "fine") return there;
+  const enrolled = await looked("enrolment", world, () => lookAtEnrolment(patient));
+  // An empty directory under a mount point is no store: nothing is written there.
+  if (enrolled.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return [...there, ...enrolled];
+  return [...there, ...enrolled, ...(await lookAtWriting(patient)), ...(await lookAtContent(patient))];
+}
+
+const absent = (url: string) =>
+  found("STORE_MISSING", "there", `there is no store at ${url}`, {
+    advice:
+      "mount the disk that it is on, or correct the path in the configuration; for a new store, make the directory and run mailark enrol",
+  });
+
+async function lookAtEnrolment({ store, url, config, signer, world, own }: StorePatient): Promise<Observation[]> {
+  const check = "enrolment";
+  if (signer === undefined) return [unproven(check, "the signing key can not be read")];
+  const { signal } = world;
+  const { id } = config.host;
+  if ((await store.head(enrolmentKey(id, signer.keyId), { signal })) === undefined) {
+    const detail = `${url} does not know host ${id} with this signing key; is its disk mounted?`;
+    return [found("NOT_ENROLLED", check, detail, own("enrol"))];
+  }
+  const { keys } = await readTrust(store, id, [signer.fingerprint]);
+  const { recoveryRecipient } = keys[0]!.enrolment;
+  if (recoveryRecipient === config.recovery) return [fine(check, `host ${id}`)];
+  return [
+    found(
+      "ENROLMENT_DIFFERS",
+      check,
+      `recovery is ${config.recovery}, and was ${recoveryRecipient} when the host was introduced: the recovery sheet may not open what is stored from now on`,
+      {
+        advice: `write recovery: ${recoveryRecipient} into ${config.path}; for another recovery key on purpose, make a signing key as well and run mailark enrol`,
+      },
+    ),
+  ];
+}
+
+async function lookAtWriting({ store, url, config, world }: StorePatient): Promise<readonly Observation[]> {
+  const { clock, signal } = world;
+  const check = "writing";
+  const key = doctorKey(config.host.id, newSnapshotId(clock.now()));
+  const storedAt = clock.now();
+  try {
+    await store.put(key, [Buffer.from(`${JSON.stringify({ format: "mailark-doctor/1", mailark: version })}\n`)], {
+      signal,
+    });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    return [
+      found("STORE_FAILED", check, reasonOf(thrown), adviceOf(thrown, `mend ${url}: nothing can be stored there`)),
+    ];
+  }
+  const written = fine(check, key);
+  return [written, ...(await looked("clock", world, () => lookAtClock(key, storedAt)))];
+
+  /** A store has a clock of its own, where it is not a disk of this machine. */
+  async function lookAtClock(stored: string, before: number): Promise<Observation[]> {
+    const head = await store.head(stored, { signal });
+    if (head === undefined) return [unproven("clock", "what was written can not be seen")];
+    const after = clock.now();
+    // Whole seconds, in some stores.
+    const off = head.receivedAt < before - 1000 ? before - head.receivedAt : Math.max(0, head.receivedAt - after);
+    if (off <= clockTolerance)
+      return [fine("clock", `the store's differs by less than ${durationText(Math.max(off, 1000))}`)];
+    const detail = `it is ${timeText(after)} here and ${timeText(head.receivedAt)} in the store: snapshots would be in a wrong order, and S3 refuses`;
+    return [
+      found("CLOCK_DIFFERS", "clock", detail, {
+        advice: "set the clock of this machine: timedatectl set-ntp true, or ntpdate",
+      }),
+    ];
+  }
+}
+
+async function lookAtContent(patient: StorePatient): Promise<readonly Observation[]> {
+  const { store, config, components, world } = patient;
+  const newest = new Map<ComponentName, Newest | undefined>();
+  const seen = await looked("snapshots", world, async () => {
+    for (const each of components) newest.set(each, await newestSnapshot(store, config.host.id, each, world.signal));
+    return components.map((each) => lookAtAge(patient, each, newest.get(each)));
+  });
+  return [
+    ...seen,
+    ...lookAtSpace(
+      patient,
+      [...newest.values()].filter((each) => each !== undefined),
+    ),
+  ];
+}
+
+function lookAtAge({ world, own }: StorePatient, component: ComponentName, newest: Newest | undefined): Observation {
+  const check = `newest ${component}`;
+  if (newest === undefined)
+    return found("SNAPSHOT_OLD", check, `there is no snapshot of ${component} yet`, own("backup", component));
+  const age = world.clock.now() - timeOfSnapshotId(newest.snapshotId);
+  if (age < -futureTolerance) {
+    return found(
+      "SNAPSHOT_OF_FUTURE",
+      check,
+      `${newest.snapshotId} is of a time to come, and is the latest until then`,
+      {
+        advice:
+          "look at the clock of this machine; where that is right, wait, and name another snapshot with --at until then",
+      },
+    );
+  }
+  if (age <= oldest) return fine(check, `${durationText(Math.max(age, 0))} old, ${sizeText(newest.bytes)}`);
+  const detail = `the newest snapshot of ${component} is ${durationText(age)} old: is there a schedule, and does it run?`;
+  return found("SNAPSHOT_OLD", check, detail, own("backup", component));
+}
+
+/** Of a directory: the room for one more run as large as the last. */
+function lookAtSpace({ directory, world: { files } }: StorePatient, newest: readonly Newest[]): Observation[] {
+  if (directory === undefined) return [];
+  const { bavail, bsize, files: inodes, ffree } = files.statfsSync(directory);
+  const free = bavail * bsize;
+  const needed = newest.reduce((sum, { bytes }) => sum + bytes, 0);
+  const objects = newest.reduce((sum, each) => sum + each.objects, 100);
+  const room =
+    free < needed
+      ? found(
+          "STORE_SPACE_LOW",
+          "space",
+          `${sizeText(free)} are free in ${directory}, and a run like the last takes ${sizeText(needed)}`,
+          {
+            advice: "free space on the file system of the store, or give it a larger one",
+          },
+        )
+      : fine("space", `${sizeText(free)} are free, a run like the last takes ${sizeText(needed)}`);
+  // Some file systems have no fixed number: they say 0.
+  const names =
+    inodes > 0 && ffree < objects
+      ? found(
+          "STORE_INODES_LOW",
+          "inodes",
+          `${ffree} inodes are free in ${directory}, and a run like the last takes ${objects}`,
+          {
+            advice: "remove small files from the file system of the store, or make one with more inodes",
+          },
+        )
+      : fine("inodes", inodes > 0 ? `${ffree} are free` : "as many as there is room for");
+  return [room, names];
+}

@@ -1,0 +1,63 @@
+import type { Guard } from "./guard.ts";
+
+const findings = "test/shipper/doctor/findings.test.ts";
+const services = "test/shipper/doctor/service-findings.test.ts";
+
+/** The doctor: claims only what was seen, and changes nothing. */
+export const doctorGuards: readonly Guard[] = [
+  {
+    guard: "what could not be looked at is not fine",
+    file: "shipper/doctor/looking.ts",
+    find: "return [unproven(check, reasonOf(thrown))];",
+    replace: 'return [{ check, outcome: "fine", detail: reasonOf(thrown) }];',
+    test: {
+      file: findings,
+      name: "what can not be looked at is unproven, never fine, and counts where --strict asks for it",
+    },
+  },
+  {
+    guard: "a doctor writes nothing where the store does not know this host",
+    file: "shipper/doctor/store.ts",
+    find: 'if (enrolled.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return [...there, ...enrolled];',
+    replace: "",
+    test: { file: findings, name: "in a place that is no store of this host: nothing is written there" },
+  },
+  {
+    guard: "what a doctor tries to write is gone again",
+    file: "shipper/doctor/configuration.ts",
+    find: "  files.unlinkSync(path);",
+    replace: "",
+    test: { file: findings, name: "but one object below doctor/, which no verification minds" },
+  },
+  {
+    guard: "a problem is an exit status",
+    file: "shipper/commands/doctor.ts",
+    find: "problems > 0 || ",
+    replace: "",
+    test: { file: findings, name: "every store is looked at, each by itself" },
+  },
+  {
+    guard: "a strict doctor counts what is unproven",
+    file: "shipper/commands/doctor.ts",
+    find: "(strict && warnings + open > 0)",
+    replace: "(strict && warnings > 0)",
+    test: {
+      file: findings,
+      name: "what can not be looked at is unproven, never fine, and counts where --strict asks for it",
+    },
+  },
+  {
+    guard: "a right of MariaDB that a dump does without is missed",
+    file: "shipper/components/mysql/rights.ts",
+    find: '["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"]',
+    replace: '["SELECT", "SHOW VIEW"]',
+    test: { file: services, name: "$code: found where $where" },
+  },
+  {
+    guard: "an empty mail root is told before a capture",
+    file: "shipper/components/mail/estimate.ts",
+    find: "if (mailboxes.length === 0) throw noMailboxes(config);",
+    replace: "",
+    test: { file: findings, name: "$code: found where $where" },
+  },
+];
