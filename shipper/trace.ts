@@ -92,7 +92,7 @@ export function traced(composition: Composition, { log }: Reporter): Composition
   return {
     ...composition,
     processes,
-    openStore: (url) => store(composition.openStore(url)),
+    openStore: (url, options) => store(composition.openStore(url, options)),
     openEraser: (url) => eraser(composition.openEraser(url)),
   };
 }

@@ -15,9 +15,9 @@ import {
 } from "../drill/drill.ts";
 import { probePassword } from "../drill/whole-host/probe.ts";
 import { checkWholeHost, type Probe } from "../drill/whole-host/whole-host.ts";
-import { freeSpace } from "../free-space.ts";
+import { type Demand, refuseWithoutRoom, shareOf } from "../free-space.ts";
 import { writeDurably } from "../state-files.ts";
-import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
+import { countOf, durationText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { componentsNamed, momentOf } from "./arguments.ts";
 import { type ChosenSnapshot, chooseSnapshot } from "./chosen-snapshot.ts";
@@ -163,21 +163,16 @@ async function refuseUnlessRoom(
 ) {
   reporter.begin("planning");
   try {
-    let bytes = 0;
+    const demands: Demand[] = [];
     for (const [position, { component }] of subjects.entries()) {
       const items = await component.plan(chosen[position]!.quiet, {});
-      bytes += items.reduce((sum, item) => sum + item.bytes, 0);
+      const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
+      demands.push({ what: component.name, path: scratch, bytes: bytes * shareOf(component, { kind: "scratch" }) });
     }
-    const free = freeSpace(composition.files, scratch);
-    // A loaded database has indexes, and a log beside its rows.
-    if (free >= bytes * 1.5) return;
-    throw new MailarkError(
-      "FILE_FAILED",
-      `the drill needs about ${sizeText(bytes * 1.5)}, and ${sizeText(free)} are free`,
-      {
-        detail: scratch,
-        hint: "give a directory with more room with --scratch, or name the components to drill one by one",
-      },
+    refuseWithoutRoom(
+      composition.files,
+      demands,
+      "give a directory with more room with --scratch, or name the components to drill one by one",
     );
   } finally {
     reporter.end();

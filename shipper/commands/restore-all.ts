@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { journalPath, lockPath } from "../composition.ts";
 import { type Config, readConfig } from "../config.ts";
-import { freeSpace } from "../free-space.ts";
+import { type Demand, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
 import { lock } from "../lock.ts";
 import type { Journal } from "../restore/journal.ts";
 import {
@@ -14,7 +14,6 @@ import {
   restoreServices,
 } from "../restore/restore-host.ts";
 import { control } from "../restore/services.ts";
-import { sizeText } from "../terminal/quantity.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { storedBytes } from "./contents.ts";
 import {
@@ -108,21 +107,13 @@ async function fill(
   { plan, config, journal, outcomes, accept }: Filling,
 ): Promise<HostOutcome> {
   const { reporter, composition } = context;
-  const mail = plan.choices.find(({ name }) => name === "mail");
-  const root = config.components.mail?.root;
-  if (mail && root && journal.step("mail")?.state === "planned") {
-    const free = freeSpace(composition.files, root);
-    if (free < mail.bytes) {
-      throw new MailarkError(
-        "FILE_FAILED",
-        `the mailboxes need ${sizeText(mail.bytes)}, and ${sizeText(free)} are free`,
-        {
-          detail: root,
-          hint: "put a larger disk there, and run the same command again",
-        },
-      );
-    }
+  const demands: Demand[] = [];
+  for (const { name, bytes } of plan.choices.filter(({ name }) => journal.step(name)?.state === "planned")) {
+    const component = composition.component(name, config.components);
+    const path = await targetOf(component, service, worldOf(context));
+    if (path !== undefined) demands.push({ what: name, path, bytes: bytes * shareOf(component, service) });
   }
+  refuseWithoutRoom(composition.files, demands, "put a larger disk there, and run the same command again");
   const items = plan.choices
     .filter(({ name }) => !isConfiguration(name))
     .map((choice) => itemOf(context, choice, config));
@@ -134,6 +125,8 @@ async function fill(
   });
   return { ...result, items: [...outcomes, ...result.items] };
 }
+
+const service = { kind: "service" } as const;
 
 /** Mail that comes in meanwhile would be refused, or lost. */
 async function stopMail(context: CommandContext, { services }: Config): Promise<void> {

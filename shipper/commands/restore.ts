@@ -5,7 +5,7 @@ import type { Manifest } from "../../core/manifest.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
 import { refuseUnlessEmpty } from "../components/target-names.ts";
-import { freeSpace } from "../free-space.ts";
+import { freeSpace, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
 import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
@@ -59,6 +59,8 @@ interface Plan {
   readonly place: Place;
   readonly selection: Selection;
   readonly items: readonly PlannedItem[];
+  /** The directory that is filled, where it is known; and what is free there. */
+  readonly target: string | undefined;
   readonly freeBytes: number | undefined;
 }
 
@@ -68,15 +70,12 @@ export async function restore(context: CommandContext, options: RestoreOptions):
   const plan = await prepare(context, options);
   if (options.dryRun) return reportPlan(plan);
   const { reporter, composition, signal } = context;
-  const { component, manifest, snapshot, place, selection, items, freeBytes } = plan;
-  const needed = sum(items);
-  if (freeBytes !== undefined && freeBytes < needed) {
-    throw new MailarkError(
-      "FILE_FAILED",
-      `the target has ${sizeText(freeBytes)} free, and the restore needs ${sizeText(needed)}`,
-      {
-        hint: "free space, restore to another disk with --to, or bring back a part with --mailbox, --database or --path",
-      },
+  const { component, manifest, snapshot, place, selection, target } = plan;
+  if (target !== undefined) {
+    refuseWithoutRoom(
+      composition.files,
+      [{ what: component.name, path: target, bytes: neededBytes(plan) }],
+      "free space, restore to another disk with --to, or bring back a part with --mailbox, --database or --path",
     );
   }
   signal.throwIfAborted();
@@ -118,8 +117,9 @@ async function prepare(context: CommandContext, options: RestoreOptions): Promis
   reporter.begin("planning");
   try {
     const items = await component.plan(quiet, selection);
-    const freeBytes = place.kind === "directory" ? freeSpace(composition.files, place.path) : undefined;
-    return { source, component, manifest, snapshot, place, selection, items, freeBytes };
+    const target = await targetOf(component, place, worldOf(context));
+    const freeBytes = target === undefined ? undefined : freeSpace(composition.files, target);
+    return { source, component, manifest, snapshot, place, selection, items, target, freeBytes };
   } finally {
     reporter.end();
   }
@@ -199,7 +199,7 @@ function documentOf({ source, manifest, place, items, freeBytes }: Plan): object
 
 function reportPlan(plan: Plan): Outcome {
   const { items, freeBytes } = plan;
-  const fits = freeBytes === undefined || freeBytes >= sum(items);
+  const fits = freeBytes === undefined || freeBytes >= neededBytes(plan);
   const columns = [{ title: "SIZE", right: true }, { title: "CONTENT" }];
   const rows = items.map(({ what, bytes }) => [sizeText(bytes), what]);
   const end = fits
@@ -228,4 +228,5 @@ function reportChecks(plan: Plan, checks: readonly Check[], failed: boolean, mil
   };
 }
 
+const neededBytes = ({ component, place, items }: Plan) => sum(items) * shareOf(component, place);
 const sum = (items: readonly PlannedItem[]) => items.reduce((total, { bytes }) => total + bytes, 0);

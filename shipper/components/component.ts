@@ -122,6 +122,11 @@ export interface Component<S extends Staged = Staged> {
    * @throws MailarkError for the first thing that is not what was captured.
    */
   examine?(snapshot: SnapshotReader, world: World): Promise<void>;
+  /**
+   * The directory that a stage into the service fills, so that what does not fit is not begun. `undefined`: it is not on this machine, or the
+   * server does not tell. Throws what asking throws.
+   */
+  serviceDirectory?(world: World): Promise<string | undefined>;
   /** Absent where a stage into the service is done in one step. */
   readonly filling?: Filling;
   /** Judges what was staged against the facts of the capture. Never silent: what can not be judged is `unproven`. */

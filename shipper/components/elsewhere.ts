@@ -8,6 +8,21 @@ import { outputOf, type Processes } from "../processes.ts";
 import type { World } from "./component.ts";
 
 /**
+ * The directory that a service names as its own, where it is on this machine: its programs run here, perhaps as another user, it is reached without
+ * a network, and there is such a directory.
+ */
+export async function directoryHere(
+  { command, host }: { readonly command: readonly string[]; readonly host?: string | undefined },
+  { files }: Pick<World, "files">,
+  ask: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const runsHere = command.length === 0 || /(^|\/)(runuser|sudo|su)$/.test(command[0]!);
+  if (!runsHere || (host !== undefined && !["localhost", "127.0.0.1", "::1"].includes(host))) return undefined;
+  const directory = await ask();
+  return directory && files.statSync(directory, { throwIfNoEntry: false }) ? directory : undefined;
+}
+
+/**
  * The command line of a program that reads no input, at a place: there it ends when its input does, so whoever starts it keeps that open. Here
  * it is the program itself.
  *

@@ -196,8 +196,8 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "a restore that does not fit is not begun",
     file: "shipper/commands/restore.ts",
-    find: "if (freeBytes !== undefined && freeBytes < needed) {",
-    replace: "if (needed < 0) {",
+    find: "if (target !== undefined) {",
+    replace: "if (target === null) {",
     test: { file: circle, name: "a target without room" },
   },
   {

@@ -12,10 +12,7 @@ export const pruneGuards: readonly Guard[] = [
     file: "core/prune.ts",
     find: "for (const erasure of erasures) {",
     replace: "for (const erasure of erasures.toReversed()) {",
-    test: {
-      file: plan,
-      name: "whatever was stored, pruned, held and killed, in any order, what is kept is whole and stays as it was",
-    },
+    test: { file: command, name: "an interruption leaves whole snapshots, and the same command goes on" },
   },
   {
     guard: "records that name what is erased go with it",
@@ -102,6 +99,26 @@ export const pruneGuards: readonly Guard[] = [
     find: 'value.trim() === "" ? Number.NaN : Number(value)',
     replace: "Number(value)",
     test: { file: command, name: "by a rule that is empty" },
+  },
+  {
+    guard: "a restore of everything that does not fit is not begun",
+    file: "shipper/commands/restore-all.ts",
+    find: "if (path !== undefined) demands.push",
+    replace: "if (path === null) demands.push",
+    test: {
+      file: "test/shipper/commands/restore-all.test.ts",
+      name: "is not begun on a disk without room, says how much it needs, and goes on when there is some",
+    },
+  },
+  {
+    guard: "demands on one disk are taken together",
+    file: "shipper/free-space.ts",
+    find: "files.statSync(existing(files, path)).dev",
+    replace: "path",
+    test: {
+      file: "test/shipper/free-space.test.ts",
+      name: "what is there already counts, and demands on one disk count together",
+    },
   },
   {
     guard: "an audit file that can not be written is no reason not to back up",

@@ -37,6 +37,7 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
       return [...items, ...unreadable.map((what) => ({ what, bytes: 0 }))];
     },
     stage: (snapshot, place, selection, world) => stageMail(config, snapshot, place, selection, world),
+    serviceDirectory: async () => config.root,
     filling: mailFilling(config),
     check: checkMail,
     examine: examineMail,

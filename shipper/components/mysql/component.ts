@@ -1,5 +1,6 @@
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Component, Estimate, World } from "../component.ts";
+import { directoryHere } from "../elsewhere.ts";
 import { captureMysql } from "./capture.ts";
 import { checkMysql } from "./check.ts";
 import type { MysqlConfig } from "./config.ts";
@@ -23,6 +24,7 @@ export function mysqlComponent(config: MysqlConfig): Component<StagedMysql> {
     plan: planMysql,
     stage: (snapshot, place, selection, world) => stageMysql(config, snapshot, place, selection, world),
     examine: examineMysql,
+    serviceDirectory: (world) => directoryHere(config, world, () => dataDirectory(config, world)),
     filling: mysqlFilling(config),
     check: checkMysql,
   };
@@ -41,6 +43,12 @@ async function estimateMysql(config: MysqlConfig, world: World): Promise<Estimat
       return databases.map((what) => ({ what, bytes: bytes.get(what) || 0 }));
     });
   });
+}
+
+async function dataDirectory(config: MysqlConfig, world: World): Promise<string | undefined> {
+  return withConnection(config, world, (connection) =>
+    withSession(connection, world, async (session) => (await session.query("SELECT @@datadir"))[0]?.[0] ?? undefined),
+  );
 }
 
 /** The facts can be read, and every database that they name has its part. */

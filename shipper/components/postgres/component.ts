@@ -1,5 +1,6 @@
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Component, Estimate, World } from "../component.ts";
+import { directoryHere } from "../elsewhere.ts";
 import { capturePostgres } from "./capture.ts";
 import { checkPostgres } from "./check.ts";
 import type { PostgresConfig } from "./config.ts";
@@ -22,6 +23,7 @@ export function postgresComponent(config: PostgresConfig): Component<StagedPostg
     plan: planPostgres,
     stage: (snapshot, place, selection, world) => stagePostgres(config, snapshot, place, selection, world),
     examine: examinePostgres,
+    serviceDirectory: (world) => directoryHere(config, world, () => dataDirectory(config, world)),
     filling: postgresFilling(config),
     check: checkPostgres,
   };
@@ -34,6 +36,16 @@ async function estimatePostgres(config: PostgresConfig, world: World): Promise<E
     const databases = await wantedDatabases(connection, present, config.databases, world);
     return databases.map(({ name, bytes }) => ({ what: name, bytes }));
   });
+}
+
+/** Told to roles that may see all settings. */
+async function dataDirectory(config: PostgresConfig, world: World): Promise<string | undefined> {
+  return withConnection(config, world, (connection) =>
+    withSession(connection, world, async (session) => {
+      const [row] = await session.query("SELECT setting FROM pg_settings WHERE name = 'data_directory'");
+      return row === undefined ? undefined : String(row.setting);
+    }),
+  );
 }
 
 /** The facts can be read, and every database that they name has its part. */

@@ -1,6 +1,7 @@
 import { MailarkError } from "../../../core/errors.ts";
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Component, Estimate, PlannedItem, Selection, World } from "../component.ts";
+import { directoryHere } from "../elsewhere.ts";
 import { captureQueue } from "./capture.ts";
 import { checkQueue } from "./check.ts";
 import type { QueueConfig } from "./config.ts";
@@ -27,6 +28,7 @@ export function queueComponent(config: QueueConfig): Component<StagedQueue> {
     },
     examine: examineQueue,
     check: checkQueue,
+    serviceDirectory: (world) => directoryHere(config, world, async () => (await findSpool(config, world)).directory),
     filling: fillingOf(config),
   };
 }

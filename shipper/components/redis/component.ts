@@ -1,5 +1,6 @@
 import type { SnapshotReader } from "../../../core/snapshot-reader.ts";
 import type { Component, Estimate, PlannedItem, World } from "../component.ts";
+import { directoryHere } from "../elsewhere.ts";
 import { captureRedis } from "./capture.ts";
 import { checkRedis } from "./check.ts";
 import type { RedisConfig } from "./config.ts";
@@ -7,7 +8,7 @@ import { connectionOf } from "./connection.ts";
 import { diagnoseRedis } from "./diagnose.ts";
 import { readFacts } from "./facts.ts";
 import { redisFilling } from "./filling.ts";
-import { askKeyspace, askMemory } from "./server.ts";
+import { askKeyspace, askMemory, askSettings } from "./server.ts";
 import { stageRedis } from "./stage.ts";
 import type { StagedRedis } from "./staged.ts";
 
@@ -21,6 +22,8 @@ export function redisComponent(config: RedisConfig): Component<StagedRedis> {
     plan: planRedis,
     stage: (snapshot, place, _selection, world) => stageRedis(config, snapshot, place, world),
     examine: async (snapshot) => void (await readFacts(snapshot)),
+    serviceDirectory: (world) =>
+      directoryHere(config, world, async () => (await askSettings(await connectionOf(config, world), ["dir"])).dir),
     filling: redisFilling(config),
     check: checkRedis,
   };

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { generateIdentity } from "../../../core/age/age.ts";
 import { systemClock } from "../../../core/ports/clock.ts";
+import { nodeFiles } from "../../../core/ports/files.ts";
 import type { Composition } from "../../../shipper/composition.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { leftOutOfSnapshots, makeFolder, makeOddMailboxes, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
@@ -253,7 +254,16 @@ describe("a restore refuses", () => {
       }),
     });
     expect(said.code).toBe(1);
-    expect(said.stderr).toMatch(/512 B free, and the restore needs/);
+    expect(said.stderr).toMatch(/are needed for mail, and 512 B are free\n {2}.*\/out\nTry: /);
+  });
+
+  test("a service without room", async () => {
+    const away = join(host.directory, "away");
+    renameSync(host.vmail, away);
+    const full = { ports: { files: { ...nodeFiles, statfsSync: (() => ({ bavail: 1, bsize: 512 })) as never } } };
+    const said = await refusal(["mail", "--into-service", "--identity", host.identity], full);
+    expect(said.code).toBe(1);
+    expect(said.stderr).toMatch(/are needed for mail, and 512 B are free\n {2}.*\/vmail\nTry: /);
   });
 
   test("a store that is not there", async () => {

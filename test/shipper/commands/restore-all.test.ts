@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
+import { nodeFiles } from "../../../core/ports/files.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { makeFolder, writeFile } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -70,6 +71,31 @@ describe("a restore of everything", () => {
     const believed = await host.configured([...words, "--unpinned"]);
     expect(believed.code).toBe(0);
     expect(believed.stderr).toContain("nothing proves");
+  });
+
+  test("is not begun on a disk without room, says how much it needs, and goes on when there is some", async () => {
+    writeFile(letter(), "x".repeat(100_000));
+    await host.configured(["backup"]);
+    loseMachine();
+    const words = [
+      "restore",
+      "--all",
+      "--store",
+      host.store,
+      "--identity",
+      host.identity,
+      "--fingerprint",
+      fingerprint,
+    ];
+    const full = {
+      ports: { files: { ...nodeFiles, statfsSync: (() => ({ bavail: 100, blocks: 100_000, bsize: 512 })) as never } },
+    };
+    const said = await host.configured(words, full);
+    expect(said.code).toBe(1);
+    expect(said.stderr).toMatch(/Error: 97.7 KiB are needed for mail, and 50.0 KiB are free\n {2}.*\/vmail\nTry: /);
+    expect(existsSync(letter())).toBe(false);
+    expect((await restore()).code).toBe(0);
+    expect(readFileSync(letter(), "utf8")).toHaveLength(100_000);
   });
 
   test("says what is configured and was never captured, and what --at is too early for", async () => {
