@@ -7,6 +7,7 @@ import { exitCodes, MailarkError } from "../../core/errors.ts";
 import { type ComponentName, componentNames } from "../../core/keys.ts";
 import type { Files } from "../../core/ports/files.ts";
 import { generateSigningKey, type Signer, signerOf } from "../../core/signed-document.ts";
+import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
 import type { World } from "../components/component.ts";
 import { configSchema, defaultStateDirectory, refuseUnlessPrivate } from "../config.ts";
 import { configTemplate } from "../config-template.ts";
@@ -91,7 +92,10 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const signingKey = join(dirname(configPath), "signing.pem");
   const signer = makeSigner(files, signingKey);
   const introduction = { hostId, name, createdAt, recoveryRecipient, drillRecipient: options.drillRecipient };
-  await enrol(openStore(context, store, undefined), signer, introduction, signal);
+  const place = openStore(context, store, undefined);
+  // A directory is what it is; a bucket is what its provider and the credentials make of it.
+  const probe = placeOf(store).s3 && (await probeStore({ ...place, ...composition.openEraser(store) }, hostId, signal));
+  await enrol(place, signer, introduction, signal);
   const { fingerprint } = signer;
   const sheet = {
     hostId,
@@ -108,7 +112,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   writeDurably(files, configPath, text);
   return {
     exitCode: exitCodes.ok,
-    text: textOf(context, names, found, sheet, breakGlass),
+    text: textOf(context, names, found, sheet, breakGlass, probe),
     document: {
       command: "init",
       exitCode: exitCodes.ok,
@@ -117,6 +121,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       ...sheet,
       restore: restoreCommands(sheet),
       breakGlass: breakGlassCommands(sheet, breakGlass),
+      probe,
       notCaptured: inactive(found),
     },
     // Without its sheet the host would back up for nobody.
@@ -189,6 +194,7 @@ function textOf(
   found: Survey,
   sheet: RecoverySheet,
   breakGlass: string,
+  probe: StoreProbe | undefined,
 ): string {
   const config = configNamed ? ` --config ${configPath}` : "";
   const open = inactive(found);
@@ -201,6 +207,10 @@ function textOf(
       ? []
       : [`Not found: ${absent.join(", ")}. What this host has of these, add it below components.`]),
   ];
+  if (probe !== undefined) {
+    const can = probe.findings.map(({ question, answer }) => `${question}: ${answer ? "yes" : "no"}`);
+    lines.push(`The store ${can.join(", ")}.`, ...probe.guarantee.map((sentence) => `  ${sentence}`));
+  }
   const next = `Next: mailark backup${config}\n`;
   return `${lines.map((line) => `${printable(line)}\n`).join("")}\n${recoverySheet(sheet, breakGlass)}\n${next}`;
 }

@@ -16,7 +16,7 @@ export function openStore(
     const now = composition.clock.now();
     if (Math.abs(now - toldAt) < quiet) return;
     toldAt = now;
-    reporter.warn(`${error.message}: asking again`, error.detail);
+    reporter.warn(`${error.message}: asking again`, error.hint);
   };
   return composition.openStore(url, { failed, bandwidthLimit: config?.bandwidthLimit });
 }

@@ -1,0 +1,180 @@
+import { join } from "node:path";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import type { Clock } from "../../core/ports/clock.ts";
+import { systemClock } from "../../core/ports/clock.ts";
+import { faultRules } from "../../sandbox/cloud/s3/faults.ts";
+import { type CommandLine, commandLine } from "../fixtures/command-line.ts";
+import { leftOutOfSnapshots, makeOddMailboxes, treeOf } from "../fixtures/mailboxes.ts";
+import { type S3Place, s3Place, useCredentials, writer } from "../fixtures/s3-place.ts";
+import { owner } from "../fixtures/sandbox-s3.ts";
+import { scratchDirectory } from "../fixtures/scratch.ts";
+import { setClock } from "../fixtures/set-clock.ts";
+
+let host: CommandLine;
+beforeEach(() => {
+  host = commandLine(scratchDirectory());
+  makeOddMailboxes(host.vmail);
+});
+
+/** A server, and the host introduced to it with credentials that can only create. */
+async function initialised(options: Parameters<typeof s3Place>[0] = {}): Promise<S3Place> {
+  const s3 = await s3Place(options);
+  onTestFinished(s3.close);
+  useCredentials(writer);
+  expect(await host.init(["--store", s3.url()])).toMatchObject({ code: 0, stderr: "" });
+  return s3;
+}
+
+const comparable = (tree: Record<string, string>) =>
+  Object.fromEntries(Object.entries(tree).filter(([path]) => path.includes("/") && !path.includes("9.same")));
+/** Time that passes only by being waited for. */
+const waiting = (clock: Clock = setClock(systemClock.now())) => ({ ports: { clock } });
+
+describe("a backup into S3", () => {
+  test("takes credentials that can only create, and comes back on an empty machine with others", async () => {
+    const s3 = await initialised();
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+    const done = s3.server.requests.filter(({ who, status }) => who === "writer" && status !== 403);
+    expect(new Set(done.map(({ operation }) => operation))).toEqual(new Set(["PutObject"]));
+
+    for (const command of [["list"], ["show", "latest", "mail"], ["verify"], ["restore", "mail", "--to", "out"]]) {
+      const said = await host.configured([
+        ...command,
+        ...(command[0] === "restore" ? ["--identity", host.identity] : []),
+      ]);
+      expect(said, command[0]).toMatchObject({ code: 6, stdout: "" });
+      expect(said.stderr).toContain("reading needs other credentials");
+    }
+
+    useCredentials(owner);
+    const elsewhere = commandLine(scratchDirectory());
+    const from = ["--store", s3.url()];
+    const verified = await elsewhere.mailark(["verify", "--deep", "--identity", host.identity, ...from]);
+    expect(verified).toMatchObject({ code: 0 });
+    const to = join(elsewhere.directory, "out");
+    const words = ["restore", "mail", "--identity", host.identity, "--to", to, ...from];
+    expect(await elsewhere.mailark(words)).toMatchObject({ code: 0 });
+    expect(comparable(treeOf(to))).toEqual(comparable(treeOf(host.vmail, leftOutOfSnapshots)));
+  });
+
+  test("tells at init what the store and the credentials make sure of", async () => {
+    const s3 = await s3Place();
+    onTestFinished(s3.close);
+    useCredentials(writer);
+    const safe = await host.init(["--store", s3.url()]);
+    expect(safe.stdout).toContain("can not replace or erase what was stored before");
+    useCredentials(owner);
+    const other = commandLine(scratchDirectory());
+    makeOddMailboxes(other.vmail);
+    const unsafe = await other.init(["--store", s3.url("&conditional=false&checksum=md5")]);
+    expect(unsafe.stdout).toMatch(/refuses to replace: no, says the checksum: yes, keeps versions: yes/);
+    expect(unsafe.stdout).toContain("the version before it stays");
+  });
+});
+
+describe("when the store fails for a while", () => {
+  test("a minute of 503 is waited for, and told once", async () => {
+    const clock = setClock(systemClock.now());
+    const s3 = await initialised({ clock: systemClock });
+    const until = clock.now() + 60_000;
+    s3.server.settings.faults = () => (clock.now() < until ? { kind: "error", code: "ServiceUnavailable" } : undefined);
+    const said = await host.configured(["backup"], waiting(clock));
+    expect(said.code).toBe(0);
+    expect(said.stderr.match(/asking again/g)).toHaveLength(1);
+    expect(clock.now()).toBeGreaterThan(until);
+  });
+
+  test.each(["before", "after"] as const)("connections that break %s a put is done cost no backup", async (when) => {
+    const s3 = await initialised();
+    let count = 0;
+    s3.server.settings.faults = ({ operation }) =>
+      operation === "PutObject" && ++count % 2 === 1 ? { kind: "reset", when } : undefined;
+    expect(await host.configured(["backup"], waiting())).toMatchObject({ code: 0 });
+    s3.server.settings.faults = undefined;
+    useCredentials(owner);
+    expect(await host.configured(["verify", "--deep", "--identity", host.identity])).toMatchObject({ code: 0 });
+  });
+
+  test("an answer with another checksum than was sent makes no snapshot", async () => {
+    const s3 = await initialised();
+    s3.server.settings.faults = faultRules([
+      { operation: "PutObject", key: /\.pack$/, times: 99, fault: { kind: "wrong-checksum" } },
+    ]);
+    const said = await host.configured(["backup"], waiting());
+    expect(said.code).toBe(6);
+    expect(said.stdout).toContain("the store received other bytes than were sent");
+  });
+});
+
+describe("one clear message", () => {
+  const failing = async (said: ReturnType<CommandLine["mailark"]>, message: RegExp, hint: RegExp) => {
+    const { code, stdout, stderr } = await said;
+    expect(code).toBe(6);
+    expect(`${stdout}${stderr}`).toMatch(message);
+    expect(`${stdout}${stderr}`).toMatch(hint);
+    expect(`${stdout}${stderr}`).not.toContain(writer.secretAccessKey);
+  };
+
+  test("tells credentials that the store does not know, and a wrong secret", async () => {
+    await initialised();
+    useCredentials({ ...writer, accessKeyId: "AKIAOTHER" });
+    await failing(host.configured(["backup"]), /does not know these credentials/, /check the access key/);
+    useCredentials({ ...writer, secretAccessKey: "wrong" });
+    await failing(host.configured(["backup"]), /secret key does not belong/, /check the credentials/);
+  });
+
+  test("tells that there are none", async () => {
+    await initialised();
+    useCredentials(writer);
+    delete process.env.AWS_ACCESS_KEY_ID;
+    await failing(host.configured(["backup"]), /no credentials/, /AWS_PROFILE/);
+  });
+
+  test("tells credentials that expire in the middle, and new ones go on", async () => {
+    const s3 = await initialised();
+    s3.server.settings.faults = ({ key }) => {
+      if (key.endsWith(".pack")) s3.server.settings.credentials = [owner, { ...writer, expiresAt: 1 }];
+      return undefined;
+    };
+    await failing(host.configured(["backup"]), /have expired/, /renew them/);
+    s3.server.settings.faults = undefined;
+    s3.server.settings.credentials = [owner, writer];
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+  });
+
+  test("tells an endpoint where nobody answers, and a name that is none", async () => {
+    const s3 = await initialised();
+    await s3.server.close();
+    await failing(host.configured(["backup"], waiting()), /does not answer \(ECONNREFUSED\)/, /check the endpoint/);
+    s3.close = async () => {};
+    host.edit((text) => text.replace(s3.server.url, "http://nowhere.invalid"));
+    await failing(
+      host.configured(["backup"], waiting()),
+      /name of the store can not be resolved/,
+      /check the endpoint/,
+    );
+  });
+
+  test("tells another region than the bucket's, and a bucket that there is not", async () => {
+    await initialised();
+    host.edit((text) => text.replace("region=eu-central-1", "region=us-west-2"));
+    await failing(host.configured(["backup"]), /another region/, /region=eu-central-1/);
+    host.edit((text) =>
+      text.replace("region=us-west-2", "region=eu-central-1").replace("s3://backups", "s3://nothing"),
+    );
+    useCredentials(owner);
+    await failing(host.configured(["backup"]), /no bucket of that name/, /check the bucket/);
+  });
+
+  test("tells a clock that is an hour off, and the backup goes on by the store's", async () => {
+    const late: Clock = { ...systemClock, now: () => systemClock.now() + 3_600_000 };
+    const s3 = await s3Place({ clock: late });
+    onTestFinished(s3.close);
+    useCredentials(writer);
+    expect(await host.init(["--store", s3.url()])).toMatchObject({ code: 0 });
+    const said = await host.configured(["backup"]);
+    expect(said.code).toBe(0);
+    expect(said.stderr).toMatch(/clock of this machine differs from the store's: asking again/);
+  });
+});
