@@ -1,12 +1,20 @@
 import { MailarkError } from "../core/errors.ts";
 import { enrolmentKey } from "../core/keys.ts";
 import type { Enrolment } from "../core/manifest.ts";
+import type { Clock } from "../core/ports/clock.ts";
 import { type Signer, signDocument } from "../core/signed-document.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
+import type { Config } from "./config.ts";
 
 /** A host, as it introduces itself to a store. */
 export interface Introduction extends Pick<Enrolment, "hostId" | "name" | "createdAt" | "recoveryRecipient"> {
   readonly drillRecipient?: string | undefined;
+}
+
+/** As the configuration has it. */
+export function introductionOf({ host, recovery, drill }: Config, clock: Clock): Introduction {
+  const createdAt = new Date(clock.now()).toISOString();
+  return { hostId: host.id, name: host.name, createdAt, recoveryRecipient: recovery, drillRecipient: drill };
 }
 
 /**

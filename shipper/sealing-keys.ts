@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import { generateIdentity, keyIdOf, type Recipient, sealer } from "../core/age/age.ts";
-import { MailarkError } from "../core/errors.ts";
+import { asMailarkError, MailarkError } from "../core/errors.ts";
 import { formatKey, type KeyDescription } from "../core/keyring.ts";
 import { hostOwner, keyringKey, patterns } from "../core/keys.ts";
 import type { Clock } from "../core/ports/clock.ts";
@@ -185,11 +185,44 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
 
 /** For a store that is new to the host: no key is in its keyring yet, also where the store can not be asked. */
 export function forgetSealingKeys(files: Files, stateDirectory: string): void {
+  if (ifThere(() => files.unlinkSync(pathOf(stateDirectory)))) flushDirectory(files, stateDirectory);
+}
+
+/**
+ * For a store that can not be asked: runs `isNew`, which finds out whether the store is new to the host, while the keys are out of the way.
+ * They come back where the store is known, or `isNew` fails having certainly done nothing. Killed in between, or where nobody can tell,
+ * they are forgotten: new keys cost little, and what is sealed with keys whose keyring objects are elsewhere never opens.
+ */
+export async function withSealingKeysAside(
+  files: Files,
+  stateDirectory: string,
+  isNew: () => Promise<boolean>,
+): Promise<boolean> {
+  const path = pathOf(stateDirectory);
+  const aside = `${path}.aside`;
+  const moved = ifThere(() => files.renameSync(path, aside));
+  if (moved) flushDirectory(files, stateDirectory);
+  let known = false;
   try {
-    files.unlinkSync(pathOf(stateDirectory));
-    flushDirectory(files, stateDirectory);
+    known = !(await isNew());
+    return !known;
+  } catch (thrown) {
+    const error = asMailarkError(thrown);
+    known = !error.retryable && error.code !== "INTERRUPTED";
+    throw error;
+  } finally {
+    if (moved && known) files.renameSync(aside, path);
+    else ifThere(() => files.unlinkSync(aside));
+  }
+}
+
+function ifThere(work: () => void): boolean {
+  try {
+    work();
+    return true;
   } catch (error) {
-    if (!isAbsent(error)) throw error;
+    if (isAbsent(error)) return false;
+    throw error;
   }
 }
 

@@ -1,8 +1,9 @@
 /** Finds out what a store and the credentials for it allow, by trying, and what that means for what is stored there. */
 import { randomBytes } from "node:crypto";
 import { crc64nvme } from "../crc64nvme.ts";
-import { asMailarkError, MailarkError } from "../errors.ts";
+import { asMailarkError } from "../errors.ts";
 import { checkedKey, doctorPrefix } from "../keys.ts";
+import { uploadMismatch } from "./receipt.ts";
 import type { ObjectEraser, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
 
 export interface ProbeFinding {
@@ -110,7 +111,5 @@ function isSame({ crc64nvme: said }: Receipt, body: readonly Uint8Array[]): bool
   const sum = crc64nvme();
   for (const chunk of body) sum.update(chunk);
   if (said === sum.digest()) return true;
-  throw new MailarkError("UPLOAD_MISMATCH", "the store received other bytes than were sent", {
-    hint: "check the memory and the network of this host",
-  });
+  throw uploadMismatch();
 }

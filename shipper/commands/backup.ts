@@ -39,13 +39,13 @@ export async function backup(context: CommandContext, options: BackupOptions): P
 
   const { files } = composition;
   const signer = readSigner(files, config);
-  const stores = await openRunStores(context, config, signer.keyId);
-  const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
-  const names = components.map(({ name }) => name);
-  await warnOfFuture(context, first!.store, config.host.id, names);
   const release = lock(files, lockPath(config));
   try {
     refuseDuringRestore(files, journalPath(config));
+    const stores = await openRunStores(context, config, signer);
+    const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
+    const names = components.map(({ name }) => name);
+    await warnOfFuture(context, first!.store, config.host.id, names);
     return await capture(context, config, components, stores, signer);
   } finally {
     release();

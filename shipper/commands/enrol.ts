@@ -2,8 +2,8 @@ import { asMailarkError, exitCodes, type MailarkError } from "../../core/errors.
 import { enrolmentKey } from "../../core/keys.ts";
 import { stateDirectory } from "../composition.ts";
 import { readConfig, readSigner } from "../config.ts";
-import { enrol as introduce } from "../enrol.ts";
-import { forgetSealingKeys } from "../sealing-keys.ts";
+import { enrol as introduce, introductionOf } from "../enrol.ts";
+import { forgetSealingKeys, withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
 import { isThere } from "../stores/run-store.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
@@ -15,16 +15,9 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
   const { composition, configPath, signal } = context;
   const { files, clock } = composition;
   const config = readConfig(files, configPath);
-  const { host, recovery, drill } = config;
+  const { host } = config;
   const signer = readSigner(files, config);
-  const createdAt = new Date(clock.now()).toISOString();
-  const introduction = {
-    hostId: host.id,
-    name: host.name,
-    createdAt,
-    recoveryRecipient: recovery,
-    drillRecipient: drill,
-  };
+  const introduction = introductionOf(config, clock);
   const stores: { readonly url: string; readonly isNew?: boolean; readonly error?: MailarkError }[] = [];
   for (const { url } of config.stores) {
     try {
@@ -69,9 +62,9 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
   async function enrolIn(url: string): Promise<boolean> {
     const place = openStore(context, url, config);
     // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
-    if ((await isThere(place, enrolmentKey(host.id, signer.keyId), signal)) === false) {
-      forgetSealingKeys(files, stateDirectory(config, url));
-    }
-    return introduce(place, signer, introduction, signal);
+    const known = await isThere(place, enrolmentKey(host.id, signer.keyId), signal);
+    if (known === false) forgetSealingKeys(files, stateDirectory(config, url));
+    const enrol = () => introduce(place, signer, introduction, signal);
+    return known === undefined ? withSealingKeysAside(files, stateDirectory(config, url), enrol) : enrol();
   }
 }

@@ -1,8 +1,11 @@
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { enrolmentKey, isBreakGlassKey } from "../../core/keys.ts";
+import type { Signer } from "../../core/signed-document.ts";
 import { type FanOut, fanOut } from "../../core/stores/fan-out.ts";
 import { stateDirectory } from "../composition.ts";
 import type { Config } from "../config.ts";
+import { enrol, introductionOf } from "../enrol.ts";
+import { withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
 import { isThere, type RunStore } from "../stores/run-store.ts";
 import type { CommandContext } from "./command.ts";
@@ -22,8 +25,8 @@ export interface RunStores {
  * @throws MailarkError what is wrong with the first, where there is none that can be written to: `STORE_UNREACHABLE` when its place is not
  *   there, or does not know this host.
  */
-export async function openRunStores(context: CommandContext, config: Config, signingKeyId: string): Promise<RunStores> {
-  const { reporter, signal } = context;
+export async function openRunStores(context: CommandContext, config: Config, signer: Signer): Promise<RunStores> {
+  const { composition, reporter, signal } = context;
   const stores = config.stores.map(({ url }) => ({
     name: storeIdentity(url),
     store: openStore(context, url, config),
@@ -33,10 +36,20 @@ export async function openRunStores(context: CommandContext, config: Config, sig
     if (stores.length > 1) reporter.warn(`${name} is left out of this run: ${message}`, detail);
   };
   const all = fanOut(stores, { same: isBreakGlassKey, lost });
-  const introduction = enrolmentKey(config.host.id, signingKeyId);
-  for (const { name, store } of stores) {
+  const { files, clock } = composition;
+  const introduction = introductionOf(config, clock);
+  for (const { name, store, stateDirectory } of stores) {
     try {
-      if ((await isThere(reachable(store, name), introduction, signal)) === false) throw strange(name);
+      const known = await isThere(reachable(store, name), enrolmentKey(config.host.id, signer.keyId), signal);
+      if (known === false) throw strange(name);
+      // Whoever can not ask finds out by trying: an introduction that exists is never replaced.
+      const introduce = () => enrol(store, signer, introduction, signal);
+      if (known === undefined && (await withSealingKeysAside(files, stateDirectory, introduce))) {
+        reporter.warn(
+          `${name} did not know this host`,
+          "it does now; if it was to hold earlier backups, they are gone",
+        );
+      }
     } catch (thrown) {
       signal.throwIfAborted();
       all.exclude(name, asMailarkError(thrown));

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { crc64nvme } from "../../core/crc64nvme.ts";
-import { MailarkError } from "../../core/errors.ts";
 import { giveBack } from "../../core/give-back.ts";
 import type { Extent, Pack } from "../../core/manifest.ts";
 import { maximumSealedBytes } from "../../core/segment.ts";
+import { agree, uploadMismatch } from "../../core/stores/receipt.ts";
 import type { ObjectWriter, Receipt } from "../../core/stores/store.ts";
 import { GrowingBody } from "./growing-body.ts";
 
@@ -86,17 +86,7 @@ export class PackLane {
     pack.body.end();
     const receipt = await pack.put;
     const measured = { bytes: pack.bytes, crc64nvme: pack.crc64nvme.digest() };
-    const same = receipt.crc64nvme === undefined || receipt.crc64nvme === measured.crc64nvme;
-    if (receipt.bytes !== measured.bytes || !same) {
-      throw new MailarkError(
-        "UPLOAD_MISMATCH",
-        `the store received other bytes than were sent for pack ${pack.reference}`,
-        {
-          hint: "run the backup again; if it comes back, check the memory and the network of this host",
-          retryable: true,
-        },
-      );
-    }
+    if (!agree(receipt, measured)) throw uploadMismatch();
     this.#options.stored({ name: pack.name, ...measured, sha256: pack.sha256.digest("hex") });
   }
 

@@ -1,7 +1,10 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { Clock } from "../../core/ports/clock.ts";
 import { systemClock } from "../../core/ports/clock.ts";
+import { s3Store } from "../../core/stores/s3.ts";
+import { parseS3Url } from "../../core/stores/s3-url.ts";
 import { faultRules } from "../../sandbox/cloud/s3/faults.ts";
 import { type CommandLine, commandLine } from "../fixtures/command-line.ts";
 import { leftOutOfSnapshots, makeOddMailboxes, treeOf } from "../fixtures/mailboxes.ts";
@@ -25,6 +28,12 @@ async function initialised(options: Parameters<typeof s3Place>[0] = {}): Promise
   return s3;
 }
 
+/** Which keys the host seals with: public halves, by their ids. */
+const keysOf = ({ directory }: CommandLine) => {
+  const state = join(directory, "state");
+  const folder = readdirSync(state).find((name) => existsSync(join(state, name, "keys.json")))!;
+  return JSON.parse(readFileSync(join(state, folder, "keys.json"), "utf8"));
+};
 const comparable = (tree: Record<string, string>) =>
   Object.fromEntries(Object.entries(tree).filter(([path]) => path.includes("/") && !path.includes("9.same")));
 /** Time that passes only by being waited for. */
@@ -56,6 +65,25 @@ describe("a backup into S3", () => {
     const words = ["restore", "mail", "--identity", host.identity, "--to", to, ...from];
     expect(await elsewhere.mailark(words)).toMatchObject({ code: 0 });
     expect(comparable(treeOf(to))).toEqual(comparable(treeOf(host.vmail, leftOutOfSnapshots)));
+  });
+
+  test("introduces the host to a bucket that was emptied, and uses no key that went with it", async () => {
+    const s3 = await initialised({ versioned: false });
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+    const before = keysOf(host);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0, stderr: "" });
+    expect(keysOf(host)).toEqual(before);
+
+    useCredentials(owner);
+    const bucket = s3Store(parseS3Url(s3.url()));
+    for await (const row of bucket.list("")) if ("key" in row) await bucket.erase(row.key);
+    useCredentials(writer);
+    const said = await host.configured(["backup"]);
+    expect(said.code).toBe(0);
+    expect(said.stderr).toContain("did not know this host");
+    useCredentials(owner);
+    const verified = await host.configured(["verify", "--deep", "--identity", host.identity]);
+    expect(verified).toMatchObject({ code: 0, stderr: "" });
   });
 
   test("tells at init what the store and the credentials make sure of", async () => {
@@ -172,9 +200,9 @@ describe("one clear message", () => {
     const s3 = await s3Place({ clock: late });
     onTestFinished(s3.close);
     useCredentials(writer);
-    expect(await host.init(["--store", s3.url()])).toMatchObject({ code: 0 });
-    const said = await host.configured(["backup"]);
+    const said = await host.init(["--store", s3.url()]);
     expect(said.code).toBe(0);
     expect(said.stderr).toMatch(/clock of this machine differs from the store's: asking again/);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
   });
 });

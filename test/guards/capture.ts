@@ -13,16 +13,16 @@ const run = "test/shipper/backup.test.ts";
 export const captureGuards: readonly Guard[] = [
   {
     guard: "the store's count of bytes is compared",
-    file: "shipper/pipeline/pack-lane.ts",
-    find: "receipt.bytes !== measured.bytes || ",
+    file: "core/stores/receipt.ts",
+    find: "one.bytes === other.bytes &&",
     replace: "",
     test: { file: lane, name: "refuses a receipt for other %s, and does not list the pack" },
   },
   {
     guard: "the store's checksum is compared",
-    file: "shipper/pipeline/pack-lane.ts",
-    find: " || !same",
-    replace: "",
+    file: "core/stores/receipt.ts",
+    find: " || one.crc64nvme === other.crc64nvme",
+    replace: " || true",
     test: { file: lane, name: "refuses a receipt for other %s, and does not list the pack" },
   },
   {
