@@ -72,8 +72,6 @@ export const runsPrefix = (hostId: string) => `hosts/${hostId}/runs/`;
 export const runKey = (hostId: string, runId: string) => checkedKey(`${runsPrefix(hostId)}${runId}.json`);
 export const enrolmentPrefix = (hostId: string) => `hosts/${hostId}/enrol/`;
 export const enrolmentKey = (hostId: string, keyId: string) => checkedKey(`${enrolmentPrefix(hostId)}${keyId}.json`);
-/** What `mailark doctor` stored to see whether it can. */
-export const doctorKey = (hostId: string, id: string) => checkedKey(`hosts/${hostId}/doctor/${id}.json`);
 export const breakGlassPrefix = (hostId: string) => `hosts/${hostId}/break-glass/`;
 export const breakGlassKey = (hostId: string, version: string, file: "restore.sh" | "format.md") =>
   checkedKey(`${breakGlassPrefix(hostId)}${version}/${file}`);

@@ -18,6 +18,8 @@ export interface ProbeFinding {
 }
 
 export interface StoreProbe {
+  /** When the store received it, by its own clock, in milliseconds since 1970; `undefined` where it may not be asked. */
+  readonly receivedAt: number | undefined;
   readonly findings: readonly ProbeFinding[];
   /** What follows for what is stored with these credentials: sentences, the most important first. */
   readonly guarantee: readonly string[];
@@ -56,11 +58,15 @@ export async function probeStore(
   };
   const isSecond = refused.length === 1;
   const checksum = isSame(receipt, body);
-  const reads = await lets(() => store.head(key, { signal }));
+  let receivedAt: number | undefined;
+  const reads = await lets(async () => {
+    receivedAt = (await store.head(key, { signal }))?.receivedAt;
+  });
   const lists = await lets(() => store.list(doctorPrefix(hostId), { signal })[Symbol.asyncIterator]().next());
   const erases = await lets(() => store.erase(key, { signal }));
   const versions = receipt.version !== undefined;
   return {
+    receivedAt,
     findings: [
       { question: "refuses to replace", answer: isSecond },
       { question: "says the checksum", answer: checksum },

@@ -1,11 +1,11 @@
 /**
- * Looks at everything that a backup and a restore of this host need. What it stores is one small object in each store, what it writes here is gone
- * again; everything else is only read.
+ * Looks at everything that a backup and a restore of this host need. What it writes is gone again, here and in each store where it may erase;
+ * everything else is only read.
  */
 import type { ComponentName } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import type { Component, World } from "../components/component.ts";
-import { type Composition, configuredNames } from "../composition.ts";
+import { type Composition, configuredNames, type Store } from "../composition.ts";
 import { type Config, readSigner } from "../config.ts";
 import { placeOf, withoutPassword } from "../store-url.ts";
 import { sizeText } from "../terminal/quantity.ts";
@@ -26,6 +26,8 @@ export interface DoctorOptions {
   readonly only: readonly Part[];
   /** Where a drill would be made. */
   readonly scratch: string;
+  /** Opens a store as the configuration wants it used. */
+  readonly open: (url: string, config: Config) => Store;
   /** Makes a command line of mailark for this configuration. */
   readonly own: OwnCommand;
 }
@@ -80,7 +82,7 @@ export async function examineHost(composition: Composition, options: DoctorOptio
 async function lookAtStores(
   composition: Composition,
   config: Config,
-  { own }: DoctorOptions,
+  { own, open }: DoctorOptions,
   world: World,
 ): Promise<Section[]> {
   const sections: Section[] = [];
@@ -90,7 +92,8 @@ async function lookAtStores(
     world.progress("store");
     const observations = await looked("store", world, () =>
       lookAtStore({
-        store: composition.openStore(url),
+        store: open(url, config),
+        eraser: composition.openEraser(url),
         url: withoutPassword(url),
         directory: placeOf(url).directory,
         config,

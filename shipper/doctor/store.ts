@@ -1,19 +1,21 @@
 /** One store: whether it is there, knows this host and takes what it is given, whose clock it has, and what is in it of late. */
 import { readTrust } from "../../core/enrolment.ts";
-import { type ComponentName, doctorKey, enrolmentKey } from "../../core/keys.ts";
+import { type ComponentName, enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
-import { newSnapshotId, timeOfSnapshotId } from "../../core/snapshot-id.ts";
+import { timeOfSnapshotId } from "../../core/snapshot-id.ts";
+import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
+import type { ObjectEraser } from "../../core/stores/store.ts";
 import type { World } from "../components/component.ts";
 import type { Store } from "../composition.ts";
 import type { Config } from "../config.ts";
 import { durationText, sizeText, timeText } from "../terminal/quantity.ts";
-import { version } from "../version.ts";
 import { adviceOf, looked, reasonOf } from "./looking.ts";
 import { type Newest, newestSnapshot } from "./newest.ts";
-import { fine, found, type Observation, type OwnCommand, unproven } from "./observation.ts";
+import { type FindingCode, fine, found, type Observation, type OwnCommand, unproven } from "./observation.ts";
 
 export interface StorePatient {
   readonly store: Store;
+  readonly eraser: ObjectEraser;
   /** As it may be shown. */
   readonly url: string;
   /** Where it is a directory of this machine. */
@@ -35,7 +37,7 @@ const futureTolerance = 60 * minute;
 /** A backup is a daily affair, and one night may fail. */
 const oldest = 3 * day;
 
-/** Stores one small object below `doctor/` where the store knows this host. */
+/** Stores a small object below `doctor/` where the store knows this host, and erases it where it may. */
 export async function lookAtStore(patient: StorePatient): Promise<readonly Observation[]> {
   const { store, url, world } = patient;
   const there = await looked("there", world, () => [store.exists() ? fine("there", url) : absent(url)]);
@@ -76,40 +78,67 @@ async function lookAtEnrolment({ store, url, config, signer, world, own }: Store
   ];
 }
 
-async function lookAtWriting({ store, url, config, world }: StorePatient): Promise<readonly Observation[]> {
+async function lookAtWriting(patient: StorePatient): Promise<readonly Observation[]> {
+  const { store, eraser, url, directory, config, world } = patient;
   const { clock, signal } = world;
-  const check = "writing";
-  const key = doctorKey(config.host.id, newSnapshotId(clock.now()));
-  const storedAt = clock.now();
+  const before = clock.now();
   try {
-    await store.put(key, [Buffer.from(`${JSON.stringify({ format: "mailark-doctor/1", mailark: version })}\n`)], {
-      signal,
-    });
+    const probe = await probeStore({ ...store, erase: eraser.erase }, config.host.id, signal);
+    const time = lookAtClock(probe.receivedAt, before, clock.now());
+    return [fine("writing", "an object was stored"), time, ...(directory === undefined ? lookAtPromises(probe) : [])];
   } catch (thrown) {
     signal.throwIfAborted();
     return [
-      found("STORE_FAILED", check, reasonOf(thrown), adviceOf(thrown, `mend ${url}: nothing can be stored there`)),
+      found("STORE_FAILED", "writing", reasonOf(thrown), adviceOf(thrown, `mend ${url}: nothing can be stored there`)),
     ];
   }
-  const written = fine(check, key);
-  return [written, ...(await looked("clock", world, () => lookAtClock(key, storedAt)))];
+}
 
-  /** A store has a clock of its own, where it is not a disk of this machine. */
-  async function lookAtClock(stored: string, before: number): Promise<Observation[]> {
-    const head = await store.head(stored, { signal });
-    if (head === undefined) return [unproven("clock", "what was written can not be seen")];
-    const after = clock.now();
-    // Whole seconds, in some stores.
-    const off = head.receivedAt < before - 1000 ? before - head.receivedAt : Math.max(0, head.receivedAt - after);
-    if (off <= clockTolerance)
-      return [fine("clock", `the store's differs by less than ${durationText(Math.max(off, 1000))}`)];
-    const detail = `it is ${timeText(after)} here and ${timeText(head.receivedAt)} in the store: snapshots would be in a wrong order, and S3 refuses`;
-    return [
-      found("CLOCK_DIFFERS", "clock", detail, {
-        advice: "set the clock of this machine: timedatectl set-ntp true, or ntpdate",
-      }),
-    ];
-  }
+/** A store has a clock of its own, where it is not a disk of this machine. */
+function lookAtClock(receivedAt: number | undefined, before: number, after: number): Observation {
+  if (receivedAt === undefined) return unproven("clock", "what was stored can not be asked for its time");
+  // Whole seconds, in some stores.
+  const off = receivedAt < before - 1000 ? before - receivedAt : Math.max(0, receivedAt - after);
+  if (off <= clockTolerance)
+    return fine("clock", `the store's differs by less than ${durationText(Math.max(off, 1000))}`);
+  const detail = `it is ${timeText(after)} here and ${timeText(receivedAt)} in the store: snapshots would be in a wrong order, and S3 refuses`;
+  return found("CLOCK_DIFFERS", "clock", detail, {
+    advice: "set the clock of this machine: timedatectl set-ntp true, or ntpdate",
+  });
+}
+
+/** A host that was broken into has its credentials: they must be able to create, and nothing else. In a directory root can do anything. */
+function lookAtPromises({ findings, guarantee }: StoreProbe): Observation[] {
+  const is = new Map(findings.map(({ question, answer }) => [question, answer]));
+  const promise = (
+    kept: boolean | undefined,
+    code: FindingCode,
+    check: string,
+    [good, bad, advice]: readonly [string, string, string],
+  ) => (kept ? fine(check, good) : found(code, check, bad, { advice }));
+  const policy = "let its policy allow s3:PutObject and s3:AbortMultipartUpload below its prefix, and nothing else";
+  return [
+    promise(is.get("refuses to replace"), "STORE_REPLACES", "create-only", [
+      guarantee[0] ?? "nothing is replaced",
+      "the store does not refuse to replace what is there: who has these credentials can overwrite a backup",
+      "use a store that knows If-None-Match, take conditional=false out of its URL, and let the bucket keep versions",
+    ]),
+    promise(is.get("says the checksum"), "STORE_CHECKSUM_MISSING", "checksum", [
+      "the store says what it received",
+      "the store does not say what it received: only mailark verify proves that it arrived whole",
+      "take checksum=md5 out of the URL of the store, where it knows CRC64NVME",
+    ]),
+    promise(!is.get("lets read") && !is.get("lets list"), "STORE_READABLE", "reading", [
+      "these credentials may not",
+      "this host can read what it stored, and needs not: who has its credentials sees names and sizes of all backups",
+      `give this host other credentials than those that verify and restore: ${policy}`,
+    ]),
+    promise(!is.get("lets erase"), "STORE_ERASABLE", "erasing", [
+      "these credentials may not",
+      `this host can erase what it stored${is.get("keeps versions") ? ", though the bucket keeps versions" : ""}: so can who breaks into it`,
+      `prune with other credentials than those of this host: ${policy}`,
+    ]),
+  ];
 }
 
 async function lookAtContent(patient: StorePatient): Promise<readonly Observation[]> {

@@ -1,6 +1,7 @@
 import type { Guard } from "./guard.ts";
 
 const findings = "test/shipper/doctor/findings.test.ts";
+const cloud = "test/shipper/doctor/cloud-findings.test.ts";
 const services = "test/shipper/doctor/service-findings.test.ts";
 
 /** The doctor: claims only what was seen, and changes nothing. */
@@ -27,7 +28,7 @@ export const doctorGuards: readonly Guard[] = [
     file: "shipper/doctor/configuration.ts",
     find: "  files.unlinkSync(path);",
     replace: "",
-    test: { file: findings, name: "but one object below doctor/, which no verification minds" },
+    test: { file: findings, name: "neither on this machine nor in a store where what was tried can be taken back" },
   },
   {
     guard: "a problem is an exit status",
@@ -52,6 +53,20 @@ export const doctorGuards: readonly Guard[] = [
     find: '["SELECT", "SHOW VIEW", "TRIGGER", "EVENT"]',
     replace: '["SELECT", "SHOW VIEW"]',
     test: { file: services, name: "$code: found where $where" },
+  },
+  {
+    guard: "a host that may read what it stored is told so",
+    file: "shipper/doctor/store.ts",
+    find: 'promise(!is.get("lets read") && !is.get("lets list"), ',
+    replace: "promise(true, ",
+    test: { file: cloud, name: "$code: found where $where" },
+  },
+  {
+    guard: "a host that may erase what it stored is told so",
+    file: "shipper/doctor/store.ts",
+    find: 'promise(!is.get("lets erase"), ',
+    replace: "promise(true, ",
+    test: { file: cloud, name: "$code: found where $where" },
   },
   {
     guard: "an empty mail root is told before a capture",
