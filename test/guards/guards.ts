@@ -1,5 +1,6 @@
 import { ageGuards } from "./age.ts";
 import { captureGuards } from "./capture.ts";
+import { cloudGuards } from "./cloud.ts";
 import { consistencyGuards } from "./consistency.ts";
 import { databaseGuards } from "./databases.ts";
 import { doctorGuards } from "./doctor.ts";
@@ -20,6 +21,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 /** Every guard of the product that a test answers for. */
 export const guards: readonly Guard[] = [
   ...storeGuards,
+  ...cloudGuards,
   ...formatGuards,
   ...ageGuards,
   ...judgementGuards,

@@ -237,7 +237,7 @@ export class Conversation {
       if (!response.write(part)) await once(response, "drain", { signal: this.#signal });
     }
     if (room >= piece.length) return true;
-    response.destroy();
+    response.socket?.destroySoon();
     return false;
   }
 
