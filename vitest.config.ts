@@ -16,7 +16,7 @@ export default defineConfig({
     reporters: ["default", "./test/house/final-line-reporter.ts"],
     maxWorkers: 2,
     projects: [
-      project("unit", ["test/{house,setup,core,shipper,sandbox}/**/*.test.ts"], 60),
+      project("unit", ["test/{house,setup,core,shipper,lambdas,sandbox}/**/*.test.ts"], 60),
       project("contract", ["test/contract/**/*.test.ts"], 60),
       project("infra", ["test/infra/**/*.test.ts"], 120),
       project("e2e", ["test/e2e/**/*.test.ts"], 300),

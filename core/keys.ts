@@ -83,6 +83,9 @@ export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
 export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
   checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
 
+/** What S3 lifecycle may remove: the controller's retention tags it, and nothing else does. */
+export const expiredTag = { key: "mailark-expired", value: "true" } as const;
+
 /** The name of a pack by its number in the snapshot, from 1. */
 export const packName = (number: number) => String(number).padStart(4, "0");
 

@@ -21,6 +21,7 @@ export const targets = {
   "test:long": { command: tests(["long"]), environment: { MAILARK_LONG: "1" }, host: true },
   "test:guards": { command: ["test/guards/run.ts"], host: true },
   bench: { command: ["bench/run.ts"], host: true },
+  synth: { command: ["infra/app.ts"], host: false },
   mailark: { command: ["shipper/mailark.ts"], host: false },
 };
 
