@@ -128,6 +128,9 @@ export function stateDirectory(config: Config, store: string): string {
 /** Held by whatever writes to stores or to this host: one at a time. */
 export const lockPath = (config: Config): string => join(config.state, "lock");
 
+/** Where it is remembered how much each component stored the last time. */
+export const sizesPath = (config: Config): string => join(config.state, "sizes.json");
+
 /** Where it is remembered what one store lacks of what another has. */
 export const backlogPath = (config: Config): string => join(config.state, "backlog.json");
 

@@ -2,7 +2,7 @@ import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { type Signer, verifierOf } from "../../core/signed-document.ts";
 import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
 import type { Component, Estimate, World } from "../components/component.ts";
-import { backlogPath, configuredNames, journalPath, lockPath } from "../composition.ts";
+import { backlogPath, configuredNames, journalPath, lockPath, sizesPath } from "../composition.ts";
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
@@ -11,6 +11,7 @@ import { sealingKeys } from "../sealing-keys.ts";
 import { openBacklog } from "../stores/backlog.ts";
 import { catchUp } from "../stores/catch-up.ts";
 import { keyPlaces } from "../stores/key-places.ts";
+import { rememberSizes } from "../stores/last-sizes.ts";
 import { notingWriter } from "../stores/noting-writer.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
@@ -42,9 +43,9 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const release = lock(files, lockPath(config));
   try {
     refuseDuringRestore(files, journalPath(config));
-    const stores = await openRunStores(context, config, signer);
-    const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
     const names = components.map(({ name }) => name);
+    const stores = await openRunStores(context, config, signer, names);
+    const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
     await warnOfFuture(context, first!.store, config.host.id, names);
     return await capture(context, config, components, stores, signer);
   } finally {
@@ -100,6 +101,7 @@ async function capture(
   };
   const world = worldOf(context);
   const result = await run(components, destination, world, observer, comparisonOf(config, components, world));
+  keepSizes(context, config, result);
   // After this run's snapshots, which matter more than those of before.
   const caughtUp = backlog
     ? await catchUp({
@@ -110,6 +112,17 @@ async function capture(
       })
     : [];
   return report(config, result, measured, { names, all, caughtUp });
+}
+
+/** The snapshots are stored: what is not remembered of them is no failure. */
+function keepSizes({ composition, reporter }: CommandContext, config: Config, { outcomes }: BackupResult): void {
+  const stored = outcomes.flatMap(({ component, manifest }) => (manifest ? [[component, storedBytes(manifest)]] : []));
+  try {
+    rememberSizes(composition.files, sizesPath(config), Object.fromEntries(stored));
+  } catch (thrown) {
+    const { message, detail } = asMailarkError(thrown);
+    reporter.warn(`the next backup will not know whether it fits: ${message}`, detail);
+  }
 }
 
 /** What is compared with what, where the configuration says where accounts are. */

@@ -1,12 +1,13 @@
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
-import { enrolmentKey, isBreakGlassKey } from "../../core/keys.ts";
+import { type ComponentName, enrolmentKey, isBreakGlassKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import { type FanOut, fanOut } from "../../core/stores/fan-out.ts";
-import { stateDirectory } from "../composition.ts";
+import { sizesPath, stateDirectory } from "../composition.ts";
 import type { Config } from "../config.ts";
 import { enrol, introductionOf } from "../enrol.ts";
 import { withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
+import { lastSizes, refuseFullStore } from "../stores/last-sizes.ts";
 import { isThere, type RunStore } from "../stores/run-store.ts";
 import type { CommandContext } from "./command.ts";
 import { openStore } from "./open-store.ts";
@@ -23,11 +24,17 @@ export interface RunStores {
  * Opens the stores of the configuration.
  *
  * @throws MailarkError what is wrong with the first, where there is none that can be written to: `STORE_UNREACHABLE` when its place is not
- *   there, or does not know this host.
+ *   there, or does not know this host; `FILE_FAILED` when it has no room for what these components stored the last time.
  */
-export async function openRunStores(context: CommandContext, config: Config, signer: Signer): Promise<RunStores> {
+export async function openRunStores(
+  context: CommandContext,
+  config: Config,
+  signer: Signer,
+  components: readonly ComponentName[],
+): Promise<RunStores> {
   const { composition, reporter, signal } = context;
   const stores = config.stores.map(({ url }) => ({
+    url,
     name: storeIdentity(url),
     store: openStore(context, url, config),
     stateDirectory: stateDirectory(config, url),
@@ -38,10 +45,12 @@ export async function openRunStores(context: CommandContext, config: Config, sig
   const all = fanOut(stores, { same: isBreakGlassKey, lost });
   const { files, clock } = composition;
   const introduction = introductionOf(config, clock);
-  for (const { name, store, stateDirectory } of stores) {
+  const sizes = lastSizes(files, sizesPath(config));
+  for (const { url, name, store, stateDirectory } of stores) {
     try {
       const known = await isThere(reachable(store, name), enrolmentKey(config.host.id, signer.keyId), signal);
       if (known === false) throw strange(name);
+      refuseFullStore(files, url, components, sizes);
       // Whoever can not ask finds out by trying: an introduction that exists is never replaced.
       const introduce = () => enrol(store, signer, introduction, signal);
       if (known === undefined && (await withSealingKeysAside(files, stateDirectory, introduce))) {

@@ -111,6 +111,16 @@ export const pruneGuards: readonly Guard[] = [
     },
   },
   {
+    guard: "a backup that does not fit is not begun",
+    file: "shipper/commands/run-stores.ts",
+    find: "refuseFullStore(files, url, components, sizes);",
+    replace: "",
+    test: {
+      file: "test/shipper/commands/backup-room.test.ts",
+      name: "is refused before anything is written, with both figures, the place and what to do",
+    },
+  },
+  {
     guard: "demands on one disk are taken together",
     file: "shipper/free-space.ts",
     find: "files.statSync(existing(files, path)).dev",
