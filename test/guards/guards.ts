@@ -14,6 +14,7 @@ import { pruneGuards } from "./prune.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
+import { s3Guards } from "./s3.ts";
 import { storeGuards } from "./store.ts";
 import { treeGuards } from "./trees.ts";
 import { wholeHostGuards } from "./whole-host.ts";
@@ -22,6 +23,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
+  ...s3Guards,
   ...formatGuards,
   ...ageGuards,
   ...judgementGuards,

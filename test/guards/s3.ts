@@ -1,0 +1,182 @@
+import type { Guard } from "./guard.ts";
+
+const upload = "core/stores/s3-upload.ts";
+const store = "core/stores/s3.ts";
+const retry = "core/stores/retry.ts";
+const contract = "test/contract/s3-store.test.ts";
+const unit = "test/core/stores/s3.test.ts";
+const aside = "test/shipper/sealing-keys-aside.test.ts";
+
+/** The store in S3, what asks it again, and a host that may only create. */
+export const s3Guards: readonly Guard[] = [
+  {
+    guard: "an object in S3 is created and never replaced",
+    file: upload,
+    find: 'conditional ? { IfNoneMatch: "*" } : {}',
+    replace: "conditional ? {} : {}",
+    test: { file: contract, name: "never overwrites" },
+  },
+  {
+    guard: "the receipt is what the store measured",
+    file: upload,
+    find: 'crc64nvme: Buffer.from(measured, "base64").toString("hex")',
+    replace: 'crc64nvme: "0".repeat(16)',
+    test: { file: unit, name: "gives the checksum that the store answers, not its own" },
+  },
+  {
+    guard: "a store that does not say what it received is not believed",
+    file: upload,
+    find: 'if (checksum === "md5") return { bytes',
+    replace: "if (checksum) return { bytes",
+    test: { file: unit, name: "fails where the store does not say what it received, unless that is known" },
+  },
+  {
+    guard: "a request declares the checksum of its body",
+    file: upload,
+    find: "{ ChecksumCRC64NVME: base64(crc.digest()) }",
+    replace: "{}",
+    test: { file: contract, name: "refuses %i bytes of which one has changed on its way" },
+  },
+  {
+    guard: "parts that will be no object are taken back",
+    file: upload,
+    find: "await abandon(options, target);",
+    replace: "",
+    test: { file: contract, name: "leaves no parts behind that would cost, whatever ends a put" },
+  },
+  {
+    guard: "a part that failed ends the wait for the body",
+    file: upload,
+    find: "        giveUp,\n",
+    replace: "        () => {},\n",
+    test: {
+      file: unit,
+      name: "whose part fails ends at once, also while its body waits, and is given up in the store",
+    },
+    hangs: true,
+  },
+  {
+    guard: "few parts are in memory at a time",
+    file: upload,
+    find: "while (busy > 0 && ",
+    replace: "while (busy < 0 && ",
+    test: { file: unit, name: "has a few parts under way at a time, and no more" },
+  },
+  {
+    guard: "a range past the end of an object in S3 is told",
+    file: store,
+    find: "if (range !== undefined && piece.size < range.end) throw",
+    replace: "if (piece.size < 0) throw",
+    test: { file: contract, name: "tells a range that reaches past the end" },
+  },
+  {
+    guard: "an answer of other bytes than were asked for is told",
+    file: store,
+    find: "if (piece.length !== Math.min(last + 1, end) - position) throw",
+    replace: "if (piece.length < 0) throw",
+    test: { file: unit, name: "an answer of other bytes than were asked for is damage" },
+  },
+  {
+    guard: "two objects are not read as one",
+    file: store,
+    find: ", ...(etag !== undefined && { IfMatch: etag })",
+    replace: "",
+    test: { file: unit, name: "an object that was replaced between two pieces is not put together" },
+  },
+  {
+    guard: "a refusal without a reason is not taken for absence",
+    file: store,
+    find: "return headByReading(key, signal);",
+    replace: "return undefined;",
+    test: { file: unit, name: "a bucket that is not there is not an object that is absent" },
+  },
+  {
+    guard: "what no key can name is not listed",
+    file: store,
+    find: "rows.filter(isOurs)",
+    replace: "rows",
+    test: { file: unit, name: "what others have put into the bucket is not listed" },
+  },
+  {
+    guard: "credentials do not stand in a URL",
+    file: "core/stores/s3-url.ts",
+    find: 'if (authority.includes("@") || authority.includes(":")) {',
+    replace: "if (authority === undefined) {",
+    test: {
+      file: "test/core/stores/s3-url.test.ts",
+      name: "is refused with %s, in one message with the fix and without what may be secret",
+    },
+  },
+  {
+    guard: "somebody else's object is not taken for one's own",
+    file: retry,
+    find: 'if (inDoubt && error.code === "OBJECT_EXISTS")',
+    replace: 'if (error.code === "OBJECT_EXISTS")',
+    test: {
+      file: "test/core/stores/retry.test.ts",
+      name: "is told when somebody else's object was there before it was sent at all",
+    },
+  },
+  {
+    guard: "a refusal that did nothing leaves no doubt",
+    file: retry,
+    find: 'inDoubt ||= error.retryable && error.code === "STORE_UNREACHABLE";',
+    replace: "inDoubt = true;",
+    test: { file: "test/core/stores/retry.test.ts", name: "is told after a refusal that certainly did nothing" },
+  },
+  {
+    guard: "what can not succeed is not tried again",
+    file: retry,
+    find: "if (!error.retryable || ",
+    replace: "if (",
+    test: { file: "test/core/stores/retry.test.ts", name: "tells %s at once" },
+  },
+  {
+    guard: "a clock that is set back does not stop what is limited",
+    file: "core/stores/bandwidth.ts",
+    find: " || freeAt > now + furthest",
+    replace: "",
+    test: { file: "test/core/stores/bandwidth.test.ts", name: "a clock that is set back does not stop it" },
+  },
+  {
+    guard: "what is limited saves nothing up",
+    file: "core/stores/bandwidth.ts",
+    find: "freeAt < now - lateness || ",
+    replace: "",
+    test: {
+      file: "test/core/stores/bandwidth.test.ts",
+      name: "what was saved while nothing was sent is not spent at once",
+    },
+  },
+  {
+    guard: "a store that can not be asked is introduced to the host",
+    file: "shipper/commands/run-stores.ts",
+    find: "if (known === undefined && ",
+    replace: "if (known === null && ",
+    test: {
+      file: "test/e2e/s3.test.ts",
+      name: "introduces the host to a bucket that was emptied, and uses no key that went with it",
+    },
+  },
+  {
+    guard: "keys are out of the way while nobody knows whether they count",
+    file: "shipper/sealing-keys.ts",
+    find: "const moved = ifThere(() => files.renameSync(path, aside));",
+    replace: "const moved = false;",
+    test: { file: aside, name: "are not used any more when the program is killed before it is known" },
+  },
+  {
+    guard: "keys that nobody can tell of are forgotten",
+    file: "shipper/sealing-keys.ts",
+    find: "known = !error.retryable && ",
+    replace: "known = ",
+    test: { file: aside, name: "stay where nothing can have happened, and go where nobody can tell" },
+  },
+  {
+    guard: "keys that were set aside long ago do not come back",
+    file: "shipper/sealing-keys.ts",
+    find: "if (moved && known) files.renameSync(aside, path);",
+    replace: "if (known) ifThere(() => files.renameSync(aside, path));",
+    test: { file: aside, name: "never come back for a store that was new, killed before or after any call" },
+  },
+];

@@ -1,0 +1,72 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { MailarkError } from "../../core/errors.ts";
+import { nodeFiles } from "../../core/ports/files.ts";
+import { withSealingKeysAside } from "../../shipper/sealing-keys.ts";
+import { type faultPlan, sweep, withFaults } from "../fixtures/faults.ts";
+import { scratchDirectory } from "../fixtures/scratch.ts";
+
+let directory: string;
+const keys = () => (existsSync(join(directory, "keys.json")) ? readFileSync(join(directory, "keys.json"), "utf8") : "");
+beforeEach(() => {
+  directory = join(scratchDirectory(), "state");
+  mkdirSync(directory);
+  writeFileSync(join(directory, "keys.json"), "the keys");
+});
+const aside = (isNew: () => Promise<boolean>) => withSealingKeysAside(nodeFiles, directory, isNew);
+const fails = (error: MailarkError) => async () => {
+  throw error;
+};
+
+describe("the keys of a store that can not be asked", () => {
+  test("stay where it knows the host, and go where it does not", async () => {
+    expect(await aside(async () => false)).toBe(false);
+    expect(keys()).toBe("the keys");
+    expect(await aside(async () => true)).toBe(true);
+    expect(keys()).toBe("");
+    expect(existsSync(join(directory, "keys.json.aside"))).toBe(false);
+  });
+
+  test("stay where nothing can have happened, and go where nobody can tell", async () => {
+    const forbidden = new MailarkError("STORE_FORBIDDEN", "made up");
+    await expect(aside(fails(forbidden))).rejects.toBe(forbidden);
+    expect(keys()).toBe("the keys");
+    const unreachable = new MailarkError("STORE_UNREACHABLE", "made up", { retryable: true });
+    await expect(aside(fails(unreachable))).rejects.toBe(unreachable);
+    expect(keys()).toBe("");
+  });
+
+  test("are not used any more when the program is killed before it is known", async () => {
+    let during = "";
+    await aside(async () => {
+      during = keys();
+      return false;
+    });
+    expect(during).toBe("");
+  });
+
+  test("never come back for a store that was new, killed before or after any call", async () => {
+    let introduced = false;
+    const work = async (plan: ReturnType<typeof faultPlan>) => {
+      writeFileSync(join(directory, "keys.json"), "the keys");
+      introduced = false;
+      const introduce = async () => {
+        introduced = true;
+        return true;
+      };
+      await withSealingKeysAside(withFaults(nodeFiles, plan), directory, introduce).catch(() => {});
+    };
+    let killed = 0;
+    for (const die of ["before", "after"] as const) {
+      for await (const { call } of sweep((at) => ({ at, die }), work)) {
+        if (!introduced) continue;
+        killed += 1;
+        // From its introduction on the store knows the host.
+        await aside(async () => false);
+        expect(keys(), `${die} ${call}`).toBe("");
+      }
+    }
+    expect(killed).toBeGreaterThan(0);
+  });
+});
