@@ -15,6 +15,7 @@ import { looked, obstacle } from "./looking.ts";
 import { lookAtMachine } from "./machine.ts";
 import { fine, type Observation, type OwnCommand, unproven } from "./observation.ts";
 import { lookAtStore } from "./store.ts";
+import { lookForTools } from "./tools.ts";
 
 /** What can be looked at besides components. The configuration always is. */
 export const parts = ["machine", "store", "drill"] as const;
@@ -48,7 +49,9 @@ export async function examineHost(composition: Composition, options: DoctorOptio
   const { files } = world;
   const wants = (part: Part) => options.only.length === 0 || options.only.includes(part);
   const { config, observations } = lookAtConfiguration(files, options.configPath);
-  const machine = wants("machine") ? [{ about: "machine", observations: await lookAtMachine(world) }] : [];
+  const machine = wants("machine")
+    ? [{ about: "machine", observations: [...(await lookAtMachine(world)), ...(await lookAtControl(config, world))] }]
+    : [];
   if (config === undefined) {
     const rest = unproven("everything else", "without a configuration nobody knows what to look at");
     return {
@@ -77,6 +80,13 @@ export async function examineHost(composition: Composition, options: DoctorOptio
     sections.push({ about: "drill", observations: await lookAtDrill(options.scratch, bytes, world) });
   }
   return { hostId: config.host.id, sections };
+}
+
+/** What stops and starts services for a restore of everything. */
+async function lookAtControl(config: Config | undefined, world: World): Promise<readonly Observation[]> {
+  const [program] = config?.services?.control ?? [];
+  if (program === undefined) return [];
+  return lookForTools([{ names: [program], package: "what services.control names", for: "restore" }], [], world);
 }
 
 async function lookAtStores(

@@ -61,6 +61,12 @@ async function proven(component: Component, container: Container, where: "there"
   place.remove();
 }
 
+/** What is amiss with a component, and what can not be seen. */
+async function ailments(component: Component): Promise<string[]> {
+  const seen = await component.diagnose(vault.world());
+  return seen.flatMap((each) => (each.outcome === "fine" ? [] : ["code" in each ? each.code : each.outcome]));
+}
+
 /** What a program that is run in a container leaves in it: nothing but the service's own processes and files. */
 async function leftIn(container: Container): Promise<string[]> {
   const ours = (await container.processes()).filter((line) => /mailark|^sh |^cat|pg_|psql|redis-cli|tar/.test(line));
@@ -85,6 +91,7 @@ describe("PostgreSQL in a container", () => {
       "mail",
     );
     await proven(component(), postgres, "there");
+    expect(await ailments(component())).toEqual([]);
   });
 
   test("comes back into an empty server there", async () => {
@@ -121,6 +128,7 @@ describe("Redis in a container", () => {
   test("is captured, and comes back in a server there", async () => {
     await redis.commands('SET greeting "hello"\nRPUSH celery task1 task2\nHSET cache:1 a 1 b 2\nSET t 1 EX 100000\n');
     await proven(component(), redis, "there");
+    expect(await ailments(component())).toEqual([]);
   });
 
   test("comes back into an empty server there, its queue on hold", async () => {
@@ -160,11 +168,13 @@ describe("a mail server in a container", () => {
     }
     await deferred(3);
     await proven(queue(), mail, "there");
+    expect(await ailments(queue())).toEqual([]);
   });
 
   test("has its configuration captured through the container", async () => {
     const configs = configsComponent(configsConfig.parse({ paths: ["/etc/postfix"], command: [...mail.command] }));
     await proven(configs, mail, "here");
+    expect(await ailments(configs)).toEqual([]);
     const place = scratchPath();
     const to = { kind: "directory", path: place.path } as const;
     await configs.stage(await vault.open("configs"), to, {}, vault.world());
@@ -202,6 +212,8 @@ describe("a mail server in a container", () => {
     const configs = configsComponent(configsConfig.parse({ paths: ["/etc/postfix"], command: [...mail.command] }));
     const { outcomes } = await vault.backup([queue(), configs]);
     expect(outcomes.map(({ error }) => error?.code)).toEqual(["PLACE_UNREACHABLE", "PLACE_UNREACHABLE"]);
+    expect(await ailments(queue())).toEqual(["unproven"]);
+    expect(await ailments(configs)).toEqual(["PLACE_UNREACHABLE", "unproven", "unproven", "unproven"]);
   });
 });
 

@@ -77,6 +77,7 @@ describe("a database in a container", () => {
     });
     const place = scratchPath();
     const world = vault.world();
+    expect((await mysql.diagnose(world)).filter(({ outcome }) => outcome !== "fine")).toEqual([]);
     const staged = await mysql.stage(await vault.open("mysql"), { kind: "scratch", path: place.path }, {}, world);
     expect(existsSync(place.path)).toBe(false);
     expect(

@@ -26,6 +26,7 @@ import {
   measureTable,
   type Table,
 } from "./facts.ts";
+import { grantsOf, halfHidden } from "./rights.ts";
 import { askServer, listDatabases, wantedDatabases } from "./server.ts";
 import { type Session, serverErrorOf, withSession } from "./session.ts";
 import { type Capture, changed, numberOf, streamOf, writeAccounts, writePrograms, writeTables } from "./write-parts.ts";
@@ -54,7 +55,10 @@ async function captureFrom(
 ): Promise<Captured> {
   const failed = new AbortController();
   const context = { ...outer, signal: AbortSignal.any([outer.signal, failed.signal]) };
-  const server = await withSession(connection, context, askServer);
+  const { server, grants } = await withSession(connection, context, async (session) => ({
+    server: await askServer(session),
+    grants: grantsOf(await session.query("SHOW GRANTS")),
+  }));
   const dump = await connection.find(dumpPrograms(server));
   await connection.refuseForeignOptions(dump);
   const view = await openView(connection, context);
@@ -91,6 +95,8 @@ async function captureFrom(
     context.writer.arrange(inLoadingOrder);
     const text = Buffer.from(JSON.stringify(facts));
     await context.writer.part("facts", streamOf(text), await context.keys.host(), "index");
+    // MySQL does not tell the rights of roles so.
+    const hidden = server.flavour === "mariadb" ? halfHidden(grants, databases) : 0;
     const warnings: Warning[] = [
       ...warn("ACCOUNTS_UNREADABLE", accounts === undefined ? 1 : 0),
       ...warn("BINLOG_OFF", server.binlog ? 0 : 1),
@@ -98,12 +104,13 @@ async function captureFrom(
       ...warn("FLOAT_ROUNDED", tables.filter(({ rounded }) => rounded).length),
       ...warn("HISTORY_LEFT_OUT", keepsHistory(dump, server) ? 0 : tables.filter(({ versioned }) => versioned).length),
       ...warn("NOT_TRANSACTIONAL", tables.filter(({ transactional }) => !transactional).length),
+      ...warn("PROGRAMS_UNREADABLE", hidden),
       ...warn("TABLES_CHANGED", altered.size),
     ];
     const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
     return {
       cutAt,
-      completeness: accounts === undefined ? "partial" : "complete",
+      completeness: accounts === undefined || hidden > 0 ? "partial" : "complete",
       tools: { [dump.name]: dump.version },
       server: { flavour: server.flavour, version: server.version },
       ...(dumped.position && { position: dumped.position }),

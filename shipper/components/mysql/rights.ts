@@ -63,4 +63,8 @@ export function missingRights(
   };
 }
 
+/** How many of these databases have triggers or events that a dump would leave out without a word, if they have any. */
+export const halfHidden = (grants: Grants, databases: readonly string[]): number =>
+  databases.filter((database) => !(grants.may("TRIGGER", database) && grants.may("EVENT", database))).length;
+
 const quoted = (database: string) => `\`${database.replaceAll("`", "``").replace(/[_%]/g, "\\$&")}\``;

@@ -329,6 +329,12 @@ export const illnesses: readonly Case[] = [
   },
   {
     code: "RESTORE_TOOL_MISSING",
+    where: "what shall stop and start services is not there",
+    look: machine,
+    provoke: (room) => edited(room, (text) => `${text}\nservices:\n  control: [nowherectl]\n  mail: [postfix]\n`),
+  },
+  {
+    code: "RESTORE_TOOL_MISSING",
     where: "there is no setpriv",
     look: () => ["drill"],
     provoke: (room) => ({ heal: room.hide("setpriv") }),
