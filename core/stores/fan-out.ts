@@ -50,8 +50,8 @@ export function fanOut(members: readonly Member[], { same = () => false, lost }:
       const source: WatchedBody = Array.isArray(body) ? { body } : watchedBody(body);
       const answers = await Promise.all(asked.map((member) => ask(member, key, source.body, options)));
       if (answers.some(({ error }) => error)) {
-        options.signal?.throwIfAborted();
-        if (source.failure) throw source.failure.reason;
+        if (options.signal?.aborted) throw asMailarkError(options.signal.reason);
+        if (source.failure) throw asMailarkError(source.failure.reason);
       }
       // Another put, under way at the same time, may have found one of them lacking.
       const left = answers.filter(isIn);
@@ -59,8 +59,10 @@ export function fanOut(members: readonly Member[], { same = () => false, lost }:
       const taken = left.filter(({ error }) => error?.code === "OBJECT_EXISTS");
       const has = new Set<Answer>(same(key) ? [...stored, ...taken] : stored);
       const failed = left.filter((answer) => !has.has(answer));
-      if (has.size === 0)
-        throw (failed.find(({ error }) => error?.code !== "OBJECT_EXISTS") ?? failed[0] ?? answers[0]!).error;
+      if (has.size === 0) {
+        const worst = failed.find(({ error }) => error?.code !== "OBJECT_EXISTS") ?? failed[0];
+        throw worst?.error ?? out.values().next().value;
+      }
       for (const { name, error } of failed) exclude(name, error!);
       if (stored.length === 0) throw taken[0]!.error;
       return (await honest(stored, body)).receipt!;

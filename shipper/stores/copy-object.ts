@@ -40,11 +40,11 @@ export function objectCopier(
 ): ObjectCopier {
   return { bring, inTarget };
 
-  async function bring(name: string, expected: Expected, body: Body = compared(name, expected)): Promise<void> {
-    if (!(await inTarget(name))) {
+  async function bring(key: string, expected: Expected, body: Body = compared(key, expected)): Promise<void> {
+    if (!(await inTarget(key))) {
       const sent = watchedBody(body);
       try {
-        const receipt = await target.put(name, sent.body, { signal });
+        const receipt = await target.put(key, sent.body, { signal });
         if (!agree({ ...receipt, ...expected }, receipt)) throw uploadMismatch();
         return;
       } catch (thrown) {
@@ -53,24 +53,24 @@ export function objectCopier(
         if (error.code !== "OBJECT_EXISTS") throw blamed(error);
       }
     }
-    await refuseUnlessSame(name, expected);
+    await refuseUnlessSame(key, expected);
   }
 
-  async function inTarget(name: string): Promise<boolean | undefined> {
+  async function inTarget(key: string): Promise<boolean | undefined> {
     try {
-      return await isThere(target, name, signal);
+      return await isThere(target, key, signal);
     } catch (thrown) {
       throw blamed(thrown);
     }
   }
 
   /** The source's bytes. They end with an error, and so not as an object, unless they are what was signed. */
-  function compared(name: string, { bytes, sha256 }: Expected): Body {
+  function compared(key: string, { bytes, sha256 }: Expected): Body {
     return {
       async *[Symbol.asyncIterator]() {
         const measured = createHash("sha256");
         let length = 0;
-        for await (const chunk of source.get(name, { signal })) {
+        for await (const chunk of source.get(key, { signal })) {
           measured.update(chunk);
           length += chunk.length;
           read?.(chunk.length);
@@ -82,10 +82,10 @@ export function objectCopier(
     };
   }
 
-  async function refuseUnlessSame(name: string, { sha256 }: Expected): Promise<void> {
+  async function refuseUnlessSame(key: string, { sha256 }: Expected): Promise<void> {
     const measured = createHash("sha256");
     try {
-      for await (const chunk of target.get(name, { signal })) measured.update(chunk);
+      for await (const chunk of target.get(key, { signal })) measured.update(chunk);
     } catch (thrown) {
       // Who may only write is told that the key is taken, and no more: nobody but this host makes such keys.
       if (asMailarkError(thrown).code === "STORE_FORBIDDEN") return;

@@ -16,6 +16,7 @@ import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
 import { s3Guards } from "./s3.ts";
 import { storeGuards } from "./store.ts";
+import { severalStoresGuards } from "./stores.ts";
 import { treeGuards } from "./trees.ts";
 import { wholeHostGuards } from "./whole-host.ts";
 
@@ -34,6 +35,7 @@ export const guards: readonly Guard[] = [
   ...postgresGuards,
   ...redisGuards,
   ...queueGuards,
+  ...severalStoresGuards,
   ...treeGuards,
   ...wholeHostGuards,
   ...restoreGuards,

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
@@ -124,4 +124,217 @@ describe.each([
     expect(keysOf(second, /^keyring/)).toEqual(keysOf(host.storeDirectory, /^keyring/));
     expect((await host.configured(["backup"])).stdout).not.toContain("missed");
   });
+});
+
+describe("a store that is away", () => {
+  test("is left out from the start, and is brought up to date when it is there again", async () => {
+    await host.configured(["backup"]);
+    renameSync(second, `${second}.away`);
+    for (let night = 0; night < 2; night += 1) {
+      const said = await host.configured(["backup", "--json"]);
+      expect(said.json).toMatchObject({
+        exitCode: 3,
+        components: [{ outcome: "complete" }],
+        stores: [{ outcome: "complete" }, { outcome: "failed", error: { code: "STORE_UNREACHABLE" } }],
+      });
+    }
+    expect(existsSync(second)).toBe(false);
+    const run = JSON.parse(
+      readFileSync(join(host.storeDirectory, keysOf(host.storeDirectory, /runs/).at(-1)!), "utf8").split("\n")[0]!,
+    );
+    expect(run.stores).toMatchObject([
+      { store: 1, outcome: "complete" },
+      { store: 2, outcome: "failed", error: { code: "STORE_UNREACHABLE" } },
+    ]);
+    expect(JSON.stringify(run)).not.toContain(host.directory);
+
+    renameSync(`${second}.away`, second);
+    const said = await host.configured(["backup"]);
+    expect(said).toMatchObject({ code: 0 });
+    expect(said.stdout).toContain(`${secondUrl()}: got what it had missed, 2 snapshots and 2 records of runs`);
+    expect(objects(second)).toEqual(objects(host.storeDirectory));
+    await expectWhole(secondUrl(), 4);
+  });
+
+  test("is not taken for an empty place under its mount point", async () => {
+    await host.configured(["backup"]);
+    renameSync(second, `${second}.away`);
+    mkdirSync(second);
+    const said = await host.configured(["backup"]);
+    expect(said.code).toBe(3);
+    expect(said.stdout).toContain("the store does not know this host");
+    expect(readdirSync(second)).toEqual([]);
+  });
+
+  test("as the first one is replaced by the second: keys and snapshots come from there", async () => {
+    await host.configured(["backup"]);
+    renameSync(host.storeDirectory, `${host.storeDirectory}.away`);
+    makeFolder(`${host.vmail}/example.com/bob/Maildir`);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 3 });
+    const said = await host.configured(["list"]);
+    expect(said).toMatchObject({ code: 6, stderr: expect.stringContaining(`--store ${secondUrl()}`) });
+    renameSync(`${host.storeDirectory}.away`, host.storeDirectory);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+    expect(objects(host.storeDirectory)).toEqual(objects(second));
+    await expectWhole(host.store, 3);
+  });
+
+  test("and the other one too: nothing is stored, and the exit status is that of the first", async () => {
+    for (const directory of [second, host.storeDirectory]) renameSync(directory, `${directory}.away`);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 6, stdout: "" });
+    expect(existsSync(second)).toBe(false);
+  });
+});
+
+test("both are full: the component fails with the error of the first, and nobody has a snapshot", async () => {
+  const noRoom = (store: Store): Partial<Store> => ({
+    put: async (key, body, options) => {
+      if (/\.pack$/.test(key)) throw full();
+      return store.put(key, body, options);
+    },
+  });
+  const wrap = (composition: Composition) =>
+    failing(noRoom, host.store).wrap(failing(noRoom, secondUrl()).wrap(composition));
+  const said = await host.configured(["backup"], { wrap });
+  expect(said.code).toBe(1);
+  expect(said.stdout).toContain("mail: Error: write failed: ENOSPC");
+  expect(said.stdout).toContain("Nothing was stored.");
+  expect([...manifests(second), ...manifests(host.storeDirectory)]).toEqual([]);
+  expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+  expect(objects(second)).toEqual(objects(host.storeDirectory));
+});
+
+describe("what a store missed", () => {
+  beforeEach(async () => {
+    renameSync(second, `${second}.away`);
+    await host.configured(["backup"]);
+    renameSync(`${second}.away`, second);
+  });
+  const missed = (pattern: RegExp) => join(host.storeDirectory, keysOf(host.storeDirectory, pattern)[0]!);
+
+  test("and expired in the other meanwhile is given up with a word, once", async () => {
+    rmSync(missed(/manifest/));
+    rmSync(missed(/runs/));
+    const said = await host.configured(["backup"]);
+    expect(said.code).toBe(0);
+    expect(said.stdout).toContain(
+      `${secondUrl()}: will not get 1 snapshot and 1 record of a run that it missed: no other store`,
+    );
+    expect((await host.configured(["backup"])).stdout).not.toContain("missed");
+    expect(backlog()).toEqual([]);
+    await expectWhole(secondUrl(), 2);
+  });
+
+  test.each([/\.pack$/, /manifest/, /^keyring/, /restore\.sh$/])(
+    "and was damaged in the other (%s) is not handed on, nor the record of its run",
+    async (pattern) => {
+      writeFileSync(missed(pattern), "damaged");
+      const said = await host.configured(["backup"]);
+      expect(said.code).toBe(0);
+      expect(said.stdout).toMatch(/second: will not get 1 snapshot that it missed: /);
+      expect(manifests(second)).toHaveLength(1);
+      if (pattern.source !== "restore\\.sh$" && pattern.source !== "^keyring") await expectWhole(secondUrl(), 1);
+      expect(keysOf(second, /runs/)).toHaveLength(1);
+      expect(backlog()).toEqual([]);
+    },
+  );
+
+  test("and where something else stands under one of its keys is not believed to be there", async () => {
+    const pack = keysOf(host.storeDirectory, /\.pack$/)[0]!;
+    mkdirSync(join(second, pack, ".."), { recursive: true });
+    writeFileSync(join(second, pack), "other");
+    const said = await host.configured(["backup"]);
+    expect(said.stdout).toContain("the store has another object in the place of one that it lacks");
+    expect(readFileSync(join(second, pack), "utf8")).toBe("other");
+    await expectWhole(secondUrl(), 1);
+  });
+
+  test("goes on to it where a copy of it was interrupted before", async () => {
+    const pack = keysOf(host.storeDirectory, /\.pack$/)[0]!;
+    cpSync(join(host.storeDirectory, pack), join(second, pack), { recursive: true });
+    expect((await host.configured(["backup"])).stdout).toContain("got what it had missed");
+    await expectWhole(secondUrl(), 2);
+  });
+
+  test("waits where the store that has it is away", async () => {
+    renameSync(host.storeDirectory, `${host.storeDirectory}.away`);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 3 });
+    await expectWhole(secondUrl(), 1);
+    renameSync(`${host.storeDirectory}.away`, host.storeDirectory);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+    expect(objects(second)).toEqual(objects(host.storeDirectory));
+    await expectWhole(secondUrl(), 3);
+  });
+});
+
+describe("a store in which this host may only create", () => {
+  const forbidden = () => new MailarkError("STORE_FORBIDDEN", "the store refuses to be read");
+  const createOnly = (url: string) =>
+    failing(
+      () => ({
+        head: async () => {
+          throw forbidden();
+        },
+        get: async function* () {
+          yield* [];
+          throw forbidden();
+        },
+        list: async function* () {
+          yield* [];
+          throw forbidden();
+        },
+      }),
+      url,
+    );
+
+  test("is written to, and caught up, without being asked anything", async () => {
+    renameSync(second, `${second}.away`);
+    await host.configured(["backup"]);
+    renameSync(`${second}.away`, second);
+    const said = await host.configured(["backup"], createOnly(secondUrl()));
+    expect(said).toMatchObject({ code: 0 });
+    expect(said.stdout).toContain("got what it had missed, 1 snapshot and 1 record of a run");
+    expect(objects(second)).toEqual(objects(host.storeDirectory));
+    expect((await host.configured(["enrol"], createOnly(secondUrl()))).stdout).toContain("knew this host already");
+  });
+
+  test("can hand nothing on: what the other missed is given up, and sealed with new keys from then on", async () => {
+    await host.configured(["backup"]);
+    renameSync(host.storeDirectory, `${host.storeDirectory}.away`);
+    await host.configured(["backup"]);
+    renameSync(`${host.storeDirectory}.away`, host.storeDirectory);
+    const said = await host.configured(["backup"], createOnly(secondUrl()));
+    expect(said.code).toBe(0);
+    expect(said.stdout).toContain(`${host.store}: will not get 1 snapshot and 1 record of a run that it missed`);
+    await expectWhole(host.store, 2);
+    await expectWhole(secondUrl(), 3);
+  });
+});
+
+test("an interrupted run with two stores leaves no manifest in either, and the next one goes through", async () => {
+  const controller = new AbortController();
+  const interrupting = failing((store) => ({
+    put: (key, body, options) => {
+      if (/\.pack$/.test(key)) controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
+      return store.put(key, body, options);
+    },
+  }));
+  expect(await host.configured(["backup"], { ...interrupting, signal: controller.signal })).toMatchObject({
+    code: 130,
+  });
+  expect([...manifests(second), ...manifests(host.storeDirectory)]).toEqual([]);
+  expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+  await expectWhole(secondUrl(), 1);
+});
+
+test("an introduction that fails in one store goes on to the other, and is said", async () => {
+  const away = failing(() => ({
+    put: async () => {
+      throw down();
+    },
+  }));
+  const said = await host.configured(["enrol"], away);
+  expect(said.code).toBe(3);
+  expect(said.stdout).toContain(`${host.store} knew this host already`);
+  expect(said.stdout).toContain(`${secondUrl()}: Error: the store does not answer`);
 });

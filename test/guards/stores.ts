@@ -1,0 +1,134 @@
+import type { Guard } from "./guard.ts";
+
+const fan = "test/core/stores/fan-out.test.ts";
+const two = "test/shipper/commands/two-stores.test.ts";
+const backlog = "test/shipper/stores/backlog.test.ts";
+const partial = "makes the run partial, is named, and gets what it missed from the next run";
+
+/** Several stores at once. */
+export const severalStoresGuards: readonly Guard[] = [
+  {
+    guard: "a store that lacks something gets nothing more in that run",
+    file: "core/stores/fan-out.ts",
+    find: "const asked = members.filter(isIn);",
+    replace: "const asked = members;",
+    test: { file: fan, name: "gets nothing more, and the others everything" },
+  },
+  {
+    guard: "a put under way keeps no store in that another put found lacking",
+    file: "core/stores/fan-out.ts",
+    find: "const left = answers.filter(isIn);",
+    replace: "const left = answers;",
+    test: {
+      file: fan,
+      name: "is out also for what was under way at the same time, and the last one stays in whatever it fails at",
+    },
+  },
+  {
+    guard: "a body that fails is no fault of a store",
+    file: "core/stores/fan-out.ts",
+    find: "if (source.failure) throw asMailarkError(source.failure.reason);",
+    replace: "",
+    test: { file: fan, name: "the body fails, whatever each store makes of it" },
+  },
+  {
+    guard: "an interruption is no fault of a store",
+    file: "core/stores/fan-out.ts",
+    find: "if (options.signal?.aborted) throw asMailarkError(options.signal.reason);",
+    replace: "",
+    test: {
+      file: two,
+      name: "an interrupted run with two stores leaves no manifest in either, and the next one goes through",
+    },
+  },
+  {
+    guard: "what a store has under a key is not taken for what was sent",
+    file: "core/stores/fan-out.ts",
+    find: "same(key) ? [...stored, ...taken] : stored",
+    replace: "[...stored, ...taken]",
+    test: { file: fan, name: "has something else under the key: it is out, and keeps what it has" },
+  },
+  {
+    guard: "stores that say different things of the same bytes are not all believed",
+    file: "core/stores/fan-out.ts",
+    find: "if (others.every(({ receipt }) => agree(receipt!, first.receipt!))) return first;",
+    replace: "if (others) return first;",
+    test: { file: fan, name: "says that it received other bytes than the others: it is out, whichever it is" },
+  },
+  {
+    guard: "a kill between two stores is seen: the intention is written first",
+    file: "shipper/stores/noting-writer.ts",
+    find: "      backlog.begin(key);\n      const receipt = await all.put(key, body, options);\n",
+    replace: "      const receipt = await all.put(key, body, options);\n      backlog.begin(key);\n",
+    test: {
+      file: backlog,
+      name: "what a store may lack is on disk before the first store gets it, and is settled by those that have it",
+    },
+  },
+  {
+    guard: "a damaged list of what a store lacks is told",
+    file: "shipper/stores/backlog.ts",
+    find: "key: z.string().refine(isKey),",
+    replace: "key: z.string(),",
+    test: { file: backlog, name: "a list that is damaged is told, with what to do: %j" },
+  },
+  {
+    guard: "a run that left a store out is not said to be whole",
+    file: "shipper/commands/backup.ts",
+    find: "result.exitCode === exitCodes.ok && stores.all.out.size > 0",
+    replace: "stores.all.out.size > 1",
+    test: { file: two, name: partial },
+  },
+  {
+    guard: "what one store damaged is not handed on to another",
+    file: "shipper/stores/copy-object.ts",
+    find: 'if (measured.digest("hex") === sha256 && (bytes ?? length) === length) return;',
+    replace: "if (length >= 0) return;",
+    test: { file: two, name: "and was damaged in the other (%s) is not handed on, nor the record of its run" },
+  },
+  {
+    guard: "the record of a run is not copied without the snapshots that it names",
+    file: "shipper/stores/copy-owed.ts",
+    find: "if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== false) continue;",
+    replace: "if (hostId) continue;",
+    test: { file: two, name: "and was damaged in the other (%s) is not handed on, nor the record of its run" },
+  },
+  {
+    guard: "what a store has in the place of something missed is compared",
+    file: "shipper/stores/copy-object.ts",
+    find: "    await refuseUnlessSame(key, expected);",
+    replace: "",
+    test: { file: two, name: "and where something else stands under one of its keys is not believed to be there" },
+  },
+  {
+    guard: "nothing is given up while a store that may have it is away",
+    file: "shipper/stores/catch-up.ts",
+    find: 'within.length < stores.length ? "unknown" : "gone"',
+    replace: '"gone"',
+    test: { file: two, name: "waits where the store that has it is away" },
+  },
+  {
+    guard: "a key is sealed with only where every store of the run has it",
+    file: "shipper/sealing-keys.ts",
+    find: "if (!(await isIn(place, key, ownEntry(load(place)[kind], name)))) return undefined;",
+    replace: "await isIn(place, key, ownEntry(load(place)[kind], name));",
+    test: {
+      file: two,
+      name: "can hand nothing on: what the other missed is given up, and sealed with new keys from then on",
+    },
+  },
+  {
+    guard: "keys are brought from one store to another before new ones are made",
+    file: "shipper/sealing-keys.ts",
+    find: "return (await bring?.(object, key.sha256)) ?? false;",
+    replace: "return false;",
+    test: { file: two, name: partial },
+  },
+  {
+    guard: "no path of a store is in the record of a run",
+    file: "shipper/commands/stores-report.ts",
+    find: "error: storedError(error)",
+    replace: "error: { ...storedError(error), detail: error.detail }",
+    test: { file: two, name: "is left out from the start, and is brought up to date when it is there again" },
+  },
+];
