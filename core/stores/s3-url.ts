@@ -26,8 +26,17 @@ export interface S3Place {
 }
 
 const example = "s3://BUCKET/PREFIX?region=eu-central-1";
-const parameters = ["region", "endpoint", "path-style", "storage-class", "kms-key", "checksum", "conditional"] as const;
-type Parameter = (typeof parameters)[number];
+/** What may stand in a URL, after the `?`. */
+export const s3Parameters = [
+  "region",
+  "endpoint",
+  "path-style",
+  "storage-class",
+  "kms-key",
+  "checksum",
+  "conditional",
+] as const;
+type Parameter = (typeof s3Parameters)[number];
 
 /** Objects in these must be ordered hours before they can be read. */
 const archiveClasses = ["GLACIER", "DEEP_ARCHIVE"];
@@ -96,7 +105,7 @@ function parametersOf(query: string): Map<Parameter, string> {
     if (!isParameter(name)) {
       throw invalid(
         `the URL of the store has a setting that there is not: ${JSON.stringify(name)}`,
-        `there are ${parameters.join(", ")}`,
+        `there are ${s3Parameters.join(", ")}`,
       );
     }
     if (given.has(name)) throw invalid(`the URL of the store says ${name} twice`, "keep one");
@@ -132,5 +141,5 @@ function choice<T extends string>(
   );
 }
 
-const isParameter = (name: string): name is Parameter => parameters.includes(name as Parameter);
+const isParameter = (name: string): name is Parameter => s3Parameters.includes(name as Parameter);
 const invalid = (message: string, hint: string) => new MailarkError("ARGUMENT_INVALID", message, { hint });
