@@ -70,9 +70,9 @@ export const cloudGuards: readonly Guard[] = [
   },
   {
     guard: "S3 compares the decoded length of a chunked body",
-    file: s3("chunked-body"),
-    find: "if (total !== decodedBytes) throw",
-    replace: "if (total < 0) throw",
+    file: s3("payload"),
+    find: "if (bytes !== expectedBytes) {",
+    replace: "if (bytes < 0) {",
     test: { file: suite("bodies"), name: "with %s" },
   },
   {

@@ -15,7 +15,7 @@ const mostTrailerLines = 16;
 
 /**
  * Takes the `aws-chunked` frames off a body: `size[;chunk-signature=hex] CR LF bytes CR LF`, a chunk of no bytes, then
- * (if announced) the trailer.
+ * (if announced) the trailer. Whether there was less than declared, the reader sees.
  *
  * @throws S3Error while it is read, when a frame, a length, or (with `signatures`) a signature is not right.
  */
@@ -72,7 +72,6 @@ export function chunkedBody(
     }
     await readTrailer(input);
     if (!(await input.ended())) throw incomplete("something follows the last chunk");
-    if (total !== decodedBytes) throw incomplete("there is less than x-amz-decoded-content-length");
   }
 
   async function readTrailer(input: Input): Promise<void> {

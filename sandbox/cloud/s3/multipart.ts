@@ -55,13 +55,7 @@ export async function uploadPart(exchange: Exchange): Promise<Reply> {
   }
   const { algorithm, asked } = upload.checksum;
   const payload = exchange.payload({ algorithm, md5: etagIsMd5(attributes) });
-  if (payload.declared !== undefined && !(asked && payload.declared === algorithm)) {
-    const expected = asked ? algorithm.toLowerCase() : "null";
-    throw new S3Error(
-      "InvalidRequest",
-      `Checksum Type mismatch occurred, expected checksum Type: ${expected}, actual checksum Type: ${payload.declared.toLowerCase()}`,
-    );
-  }
+  if (world.rules.checksums) checkDeclared(upload, payload.declared);
   if (isLocked(lock) && world.rules.checksums) requireDigest(payload);
   const piece = await writePiece(world.directory, payload.bytes);
   const { checksum, md5 } = payload.measured();
@@ -81,6 +75,17 @@ export async function uploadPart(exchange: Exchange): Promise<Reply> {
       ...(world.rules.checksums && asked && { [checksumHeader(algorithm)]: checksum.value.toString("base64") }),
     },
   };
+}
+
+/** Parts come with the checksum that the upload was created for; only one of the whole object can do without. */
+function checkDeclared({ checksum: { algorithm, asked, type } }: Upload, declared: string | undefined): void {
+  const expected = asked ? algorithm : undefined;
+  if (declared === expected || (declared === undefined && type === "FULL_OBJECT")) return;
+  const [wanted, given] = [expected, declared].map((each) => each?.toLowerCase() ?? "null");
+  throw new S3Error(
+    "InvalidRequest",
+    `Checksum Type mismatch occurred, expected checksum Type: ${wanted}, actual checksum Type: ${given}`,
+  );
 }
 
 export async function completeMultipartUpload(exchange: Exchange): Promise<Reply> {

@@ -123,6 +123,17 @@ describe("a multipart upload", () => {
     await part({ ChecksumAlgorithm });
   });
 
+  test("takes a part without a checksum only where one of the whole is kept", async () => {
+    for (const [ChecksumAlgorithm, code] of [
+      ["CRC64NVME", undefined],
+      ["SHA256", "InvalidRequest"],
+    ] as const) {
+      const { server, UploadId } = await started([], { ChecksumAlgorithm });
+      const path = `/data/key?partNumber=1&uploadId=${UploadId}`;
+      expect((await raw(server.url, { method: "PUT", path, body: small })).code).toBe(code);
+    }
+  });
+
   test("replaces a part that is sent again, and forgets parts that are not listed", async () => {
     const { s3, UploadId, Parts, complete, files } = await started([large, small, small]);
     const again = { ...at, UploadId, PartNumber: 2, Body: "other", ChecksumAlgorithm: "CRC64NVME" } as const;
