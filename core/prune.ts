@@ -6,10 +6,11 @@
  * which is gone tells of a loss. What a stopped pass leaves is named by nothing, and the next pass takes it.
  */
 import { MailarkError } from "./errors.ts";
-import type { HostInventory, KnownRun, UnusableSnapshot } from "./inventory.ts";
+import type { HostInventory, KnownRun, KnownSnapshot, UnusableSnapshot } from "./inventory.ts";
 import { breakGlassPrefix, doctorPrefix, isDataKey, manifestKey, type SnapshotAddress } from "./keys.ts";
 import { type HostPlan, orphanGrace, planRetention } from "./retention.ts";
 import type { RetentionPolicyInput } from "./retention-policy.ts";
+import { newSnapshotId } from "./snapshot-id.ts";
 import type { ObjectEraser } from "./stores/store.ts";
 
 /** How long the record of a run that stored nothing is kept. */
@@ -57,12 +58,15 @@ export function planPrune(
   const { hostId, snapshots, objects } = inventory;
   refuseStrays(inventory, held, dropped);
   const unusable = inventory.unusable.filter(({ snapshotId }) => !dropped.includes(snapshotId));
+  const late = newestByName(snapshots, now);
   const packs = objects.filter(({ key }) => isDataKey(key)).map((object) => ({ hostId, ...object }));
   const [planned] = planRetention(
     {
-      snapshots: snapshots.map((snapshot) =>
-        held.includes(snapshot.snapshotId) ? { ...snapshot, holds: ["--hold"] } : snapshot,
-      ),
+      snapshots: snapshots.map((snapshot) => ({
+        ...snapshot,
+        ...(held.includes(snapshot.snapshotId) && { holds: ["--hold"] }),
+        ...(late.has(snapshot) && { newest: true }),
+      })),
       unreadable: unusable,
       packs,
     },
@@ -115,6 +119,21 @@ export async function carryOut(
     await eraser.erase(erasure.key, { signal });
     erased?.(erasure);
   }
+}
+
+/**
+ * The newest snapshot of each component by its name, where another was received after it: a store that was away is brought older ones later,
+ * and they would pass for newer. One name cannot keep more than one snapshot, whoever chose it.
+ */
+function newestByName(snapshots: readonly KnownSnapshot[], now: number): Set<KnownSnapshot> {
+  const newest = new Set<KnownSnapshot>();
+  const present = newSnapshotId(now).split("-")[0]!;
+  for (const ofOne of Map.groupBy(snapshots, ({ component }) => component).values()) {
+    const past = ofOne.filter(({ snapshotId }) => snapshotId.split("-")[0]! <= present);
+    const [byName] = past.toSorted((a, b) => (a.snapshotId < b.snapshotId ? 1 : -1));
+    if (byName && ofOne.some(({ receivedAt }) => receivedAt > byName.receivedAt)) newest.add(byName);
+  }
+  return newest;
 }
 
 /**

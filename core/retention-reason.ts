@@ -9,6 +9,8 @@ export type Reason =
   | { readonly rule: "last-good" }
   /** Its component has no good snapshot, and this is the best there is. */
   | { readonly rule: "last-resort" }
+  /** The newest by the host's own time, though another was received later. */
+  | { readonly rule: "newest" }
   /** The newest one that a drill restored; `drilledAt` in milliseconds since 1970. */
   | { readonly rule: "drilled"; readonly drilledAt: number }
   /** Its receipt time lies ahead of the present or is none. */
@@ -41,6 +43,8 @@ export function explainReason(reason: Reason): string {
       return "last good snapshot of this component";
     case "last-resort":
       return "best snapshot of a component that has no good one";
+    case "newest":
+      return "newest by its own time; older ones were copied here after it";
     case "drilled":
       return `newest snapshot that a drill restored, on ${new Date(reason.drilledAt).toISOString().slice(0, 10)}`;
     case "clock":

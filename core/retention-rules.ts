@@ -34,6 +34,8 @@ export interface RetentionSnapshot extends SnapshotAddress {
   readonly judgedAt?: number;
   /** The newest drill that it passed. Absent: it passed none. */
   readonly drilledAt?: number;
+  /** It is the newest of its component by its own time, though not by its receipt: older ones were copied to the store after it. */
+  readonly newest?: true;
   /** The legal holds that cover it. */
   readonly holds?: readonly string[];
   /** Keys of all objects that its closure lists, and of the closure itself. */
@@ -92,6 +94,8 @@ function claimSafety(received: readonly RetentionSnapshot[], claim: Claim): void
   const good = newest("good");
   if (good) claim(good, { rule: "last-good" });
   else claim(newest("partial") ?? newest("unverified") ?? newest("bad"), { rule: "last-resort" });
+
+  for (const snapshot of received) if (snapshot.newest) claim(snapshot, { rule: "newest" });
 
   const drilled = received.filter(({ drilledAt }) => drilledAt !== undefined);
   const proof = drilled.find(({ state }) => state !== "bad") ?? drilled[0];
@@ -180,6 +184,7 @@ const overrulesMaximumAge = {
   hold: "a legal hold covers it",
   "last-good": "it is the last good snapshot; take a new one, or remove the component for good",
   "last-resort": "its component has nothing better; take a new one, or remove the component for good",
+  newest: "it is the newest by its own time",
   drilled: "it is the newest one that a drill restored; run a drill on a newer one",
 } as const;
 

@@ -204,6 +204,16 @@ test("a host with a clock of its own ages nothing out: what counts is when the s
   expect(written.slice(2).every(isThere)).toBe(true);
 });
 
+test("the newest stays where older ones were copied to the store after it", async () => {
+  const [, , newest] = await days(3);
+  const copied = await host.run({}, { id: "20260602T030000.000Z-copiedlate" });
+  wait(10);
+  const { decisions } = await prune({ keepLast: 1, maximumAgeDays: 5 });
+  expect([isThere(newest!), isThere(copied)]).toEqual([true, true]);
+  expect(decisions.find(({ snapshotId }) => snapshotId === newest!.snapshotId)?.reasons[0]).toEqual({ rule: "newest" });
+  await expectWhole();
+});
+
 test("packs of a snapshot that arrives while the store is read are not taken for left over", async () => {
   await days(3);
   wait(20);

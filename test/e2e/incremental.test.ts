@@ -3,6 +3,9 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readTrust } from "../../core/enrolment.ts";
+import { readInventory } from "../../core/inventory.ts";
+import { manifestKey } from "../../core/keys.ts";
+import { carryOut, planPrune } from "../../core/prune.ts";
 import { verifyHost } from "../../core/verify-host.ts";
 import { mailComponent } from "../../shipper/components/mail/component.ts";
 import { mailConfig } from "../../shipper/components/mail/config.ts";
@@ -148,4 +151,19 @@ describe("readers that are not ours agree", () => {
       expect(summary.messages).toBe(Object.keys(expected).filter((file) => /\/(cur|new)\/./.test(file)).length);
     },
   );
+});
+
+test("it is brought back as before when the one that it was built on has expired", async () => {
+  const before = await staged(join(vault.directory, "before"));
+  const signal = new AbortController().signal;
+  const inventory = await readInventory(vault.store, vault.hostId, vault.trusted, { signal });
+  const now = Date.now() + 30 * 24 * 3_600_000;
+  const held = inventory.snapshots.map(({ snapshotId }) => snapshotId).toSorted()[1]!;
+  const full = inventory.snapshots.find(({ snapshotId }) => snapshotId !== held)!;
+  // Both came within the same minute: as a snapshot of long ago, the older one is out of every rule.
+  const snapshots = inventory.snapshots.map((each) => (each === full ? { ...each, receivedAt: 0 } : each));
+  const { erasures } = planPrune({ ...inventory, snapshots }, { keepLast: 1, maximumExpireShare: 1 }, { now });
+  await carryOut(erasures, vault.store, { signal });
+  expect(await vault.store.head(manifestKey(full))).toBeUndefined();
+  expect(await staged(join(vault.directory, "after"))).toEqual(before);
 });

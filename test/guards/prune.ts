@@ -42,10 +42,17 @@ export const pruneGuards: readonly Guard[] = [
     },
   },
   {
+    guard: "what was copied later does not pass for the newest",
+    file: "core/prune.ts",
+    find: "...(late.has(snapshot) && { newest: true }),",
+    replace: "",
+    test: { file: plan, name: "the newest stays where older ones were copied to the store after it" },
+  },
+  {
     guard: "a hold holds",
     file: "core/prune.ts",
-    find: 'held.includes(snapshot.snapshotId) ? { ...snapshot, holds: ["--hold"] } : snapshot,',
-    replace: "snapshot,",
+    find: '...(held.includes(snapshot.snapshotId) && { holds: ["--hold"] }),',
+    replace: "",
     test: {
       file: plan,
       name: "a snapshot on hold stays, with all that it needs; one that is not there is not held in silence",
