@@ -83,6 +83,16 @@ export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
 export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
   checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
 
+/** What the controller writes, in a bucket of its own; hosts have no part in it. */
+export const verdictKey = ({ hostId, component, snapshotId }: SnapshotAddress) =>
+  checkedKey(`control/verdicts/${hostId}/${component}/${snapshotId}.json`);
+export const latestPrefix = "control/latest/";
+export const latestKey = (hostId: string, component: ComponentName) =>
+  checkedKey(`${latestPrefix}${hostId}/${component}.json`);
+/** What the operator says of a host: its name, and whose signatures count. */
+export const hostRecordKey = (hostId: string) => checkedKey(`control/hosts/${hostId}.json`);
+export const dispatchKey = (requestId: string) => checkedKey(`control/dispatches/${requestId}.json`);
+
 /** What S3 lifecycle may remove: the controller's retention tags it, and nothing else does. */
 export const expiredTag = { key: "mailark-expired", value: "true" } as const;
 

@@ -32,6 +32,28 @@ export interface VerificationOptions {
   readonly signal?: AbortSignal;
   /** Called with the bytes that were read, as they are. */
   readonly read?: (bytes: number) => void;
+  /**
+   * What the store itself measured of an object, `undefined` when it is certainly absent. A pack whose CRC-64 it says is then compared by that, and not
+   * read; one without is read. Default: everything is read.
+   */
+  readonly measure?: (key: string, signal?: AbortSignal) => Promise<Measured | undefined>;
+  /**
+   * Sizes of packs of earlier snapshots as the store lists them, by key. Their bytes were judged with their own snapshot; here they must be there, in
+   * full length. Default: they are judged like this snapshot's own.
+   */
+  readonly earlier?: () => Promise<ReadonlyMap<string, number>>;
+}
+
+export interface Measured {
+  readonly bytes: number;
+  /** CRC-64/NVME of the whole object, 16 lower-case hex digits. */
+  readonly crc64nvme: string | undefined;
+}
+
+interface Expected {
+  readonly bytes?: number;
+  readonly sha256: string;
+  readonly crc64nvme?: string;
 }
 
 const smallObject = 4 * 1024 * 1024;
@@ -78,8 +100,13 @@ export class SnapshotVerifier {
       if (packs.length !== expected.packs) {
         throw new MailarkError("OBJECT_CORRUPT", `the closure lists ${packs.length} packs, not ${expected.packs}`);
       }
+      const earlier = await this.#options.earlier?.();
       for (const { pack, ...checksums } of packs) {
-        findings.push(await this.#object(packKey(hostId, component, pack), checksums));
+        const packed = packKey(hostId, component, pack);
+        const own = pack.startsWith(`${manifest.snapshotId}/`);
+        findings.push(
+          await (earlier && !own ? this.#listed(packed, checksums, earlier) : this.#object(packed, checksums)),
+        );
       }
       for (const { extents } of manifest.parts) {
         for (const { pack } of extents) {
@@ -119,14 +146,21 @@ export class SnapshotVerifier {
     return findings;
   }
 
-  #object(key: string, expected: { readonly bytes?: number; readonly sha256: string }): Promise<Finding | undefined> {
+  #listed(key: string, { bytes }: Expected, earlier: ReadonlyMap<string, number>) {
+    return this.#once(`${key} listed`, async () => expectSize(earlier.get(key), bytes));
+  }
+
+  #object(key: string, expected: Expected): Promise<Finding | undefined> {
     return this.#once(`${key} ${expected.sha256}`, async () => {
-      const { signal, read } = this.#options;
-      const head = await this.#reader.head(key, { ...(signal && { signal }) });
-      if (head === undefined) throw new MailarkError("OBJECT_MISSING", "the object is not in the store");
-      if (expected.bytes !== undefined && head.bytes !== expected.bytes) {
-        throw new MailarkError("OBJECT_CORRUPT", `the object has ${head.bytes} bytes, not ${expected.bytes}`);
+      const { signal, read, measure } = this.#options;
+      const measured = expected.crc64nvme === undefined ? undefined : await measure?.(key, signal);
+      if (measured?.crc64nvme !== undefined) {
+        expectSize(measured.bytes, expected.bytes);
+        if (measured.crc64nvme === expected.crc64nvme) return;
+        throw new MailarkError("OBJECT_CORRUPT", "the object is not what was stored: its CRC-64 differs");
       }
+      const head = await this.#reader.head(key, { ...(signal && { signal }) });
+      expectSize(head?.bytes, expected.bytes);
       const sha256 = createHash("sha256");
       for await (const chunk of this.#reader.get(key, { ...(signal && { signal }) })) {
         sha256.update(chunk);
@@ -184,6 +218,12 @@ export async function verifyRuns(
     }
   }
   return { runs, findings };
+}
+
+function expectSize(bytes: number | undefined, expected: number | undefined) {
+  if (bytes === undefined) throw new MailarkError("OBJECT_MISSING", "the object is not in the store");
+  if (expected === undefined || bytes === expected) return;
+  throw new MailarkError("OBJECT_CORRUPT", `the object has ${bytes} bytes, not ${expected}`);
 }
 
 /** The manifest of an entry that could not be believed, as a finding. */

@@ -9,7 +9,7 @@ import { breakGlassKey, closureKey, manifestKey, packKey } from "../../core/keys
 import type { Manifest } from "../../core/manifest.ts";
 import { generateSigningKey, signDocument, signerOf, verifierOf } from "../../core/signed-document.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
-import { SnapshotVerifier } from "../../core/verification.ts";
+import { type Measured, SnapshotVerifier } from "../../core/verification.ts";
 import { memoryStore } from "../fixtures/memory-store.ts";
 
 const hostId = "host-1";
@@ -121,6 +121,61 @@ describe("an incremental snapshot", () => {
     expect(await judge(store, manifest)).toMatchObject([
       { key: closureAt, code: "OBJECT_CORRUPT", message: expect.stringContaining(`${older}/0001`) },
     ]);
+  });
+});
+
+describe("where the store measures what it holds", () => {
+  const measuring = async (changes: Record<string, Measured | undefined> = {}) => {
+    const { store, manifest } = await incremental();
+    const read: string[] = [];
+    const reader: ObjectReader = {
+      ...store,
+      get(key, options) {
+        read.push(key);
+        return store.get(key, options);
+      },
+    };
+    const sizes = new Map([[olderKey, packs[`${older}/0001`]!.length]]);
+    const verifier = new SnapshotVerifier(reader, {
+      measure: async (key) => (key in changes ? changes[key] : { bytes: 7, crc64nvme: "0".repeat(16) }),
+      earlier: async () => sizes,
+    });
+    return { findings: () => verifier.verify(manifest), read, sizes, store };
+  };
+
+  test("no pack is read", async () => {
+    const { findings, read } = await measuring();
+    expect(await findings()).toEqual([]);
+    expect(read.filter((key) => key.endsWith(".pack"))).toEqual([]);
+  });
+
+  test("another checksum or size is damage", async () => {
+    const other = { bytes: 7, crc64nvme: "f".repeat(16) };
+    expect(await (await measuring({ [ownKey]: other })).findings()).toMatchObject([
+      { key: ownKey, code: "OBJECT_CORRUPT", message: expect.stringContaining("CRC-64") },
+    ]);
+    const longer = { bytes: 8, crc64nvme: "0".repeat(16) };
+    expect(await (await measuring({ [ownKey]: longer })).findings()).toMatchObject([
+      { key: ownKey, code: "OBJECT_CORRUPT" },
+    ]);
+  });
+
+  test("what it says no checksum of is read, and what is gone is missing", async () => {
+    const silent = await measuring({ [ownKey]: { bytes: 7, crc64nvme: undefined } });
+    silent.store.objects.set(ownKey, Buffer.from("its owN"));
+    expect(await silent.findings()).toMatchObject([{ key: ownKey, code: "OBJECT_CORRUPT" }]);
+    const gone = await measuring({ [ownKey]: undefined });
+    gone.store.objects.delete(ownKey);
+    expect(await gone.findings()).toMatchObject([{ key: ownKey, code: "OBJECT_MISSING" }]);
+  });
+
+  test("an earlier pack that the listing misses, or has in another length, is damage", async () => {
+    const { findings, sizes } = await measuring();
+    sizes.set(olderKey, 3);
+    expect(await findings()).toMatchObject([{ key: olderKey, code: "OBJECT_CORRUPT" }]);
+    const lost = await measuring();
+    lost.sizes.clear();
+    expect(await lost.findings()).toMatchObject([{ key: olderKey, code: "OBJECT_MISSING" }]);
   });
 });
 

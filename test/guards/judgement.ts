@@ -13,8 +13,8 @@ export const judgementGuards: readonly Guard[] = [
   {
     guard: "verify compares sizes",
     file: "core/verification.ts",
-    find: "if (expected.bytes !== undefined && head.bytes !== expected.bytes) {",
-    replace: "if (head.bytes < 0) {",
+    find: "if (expected === undefined || bytes === expected) return;",
+    replace: "if (bytes >= 0) return;",
     test: { file: verify, name: "every damage is a finding that names the snapshot and the object" },
   },
   {
@@ -27,9 +27,23 @@ export const judgementGuards: readonly Guard[] = [
   {
     guard: "verify misses what is gone",
     file: "core/verification.ts",
-    find: 'if (head === undefined) throw new MailarkError("OBJECT_MISSING"',
-    replace: 'if (head === undefined) return;\n      if (head === null) throw new MailarkError("OBJECT_MISSING"',
-    test: { file: verify, name: "every damage is a finding that names the snapshot and the object" },
+    find: 'if (bytes === undefined) throw new MailarkError("OBJECT_MISSING"',
+    replace: 'if (bytes === undefined) return;\n  if (bytes === null) throw new MailarkError("OBJECT_MISSING"',
+    test: { file: closure, name: "an earlier pack that the listing misses, or has in another length, is damage" },
+  },
+  {
+    guard: "verify compares the store's own checksums",
+    file: "core/verification.ts",
+    find: "if (measured.crc64nvme === expected.crc64nvme) return;",
+    replace: "if (measured.crc64nvme !== undefined) return;",
+    test: { file: closure, name: "another checksum or size is damage" },
+  },
+  {
+    guard: "what the store has no checksum of is read",
+    file: "core/verification.ts",
+    find: "if (measured?.crc64nvme !== undefined) {",
+    replace: "if (measured !== undefined) {\n        if (measured.crc64nvme === undefined) return;",
+    test: { file: closure, name: "what it says no checksum of is read, and what is gone is missing" },
   },
   {
     guard: "verify looks into the keyring",

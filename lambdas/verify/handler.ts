@@ -1,0 +1,60 @@
+import { MetricUnit } from "@aws-lambda-powertools/metrics";
+import { S3Client } from "@aws-sdk/client-s3";
+import { MailarkError } from "../../core/errors.ts";
+import { systemClock } from "../../core/ports/clock.ts";
+import { environment } from "../runtime/environment.ts";
+import { eventSender } from "../runtime/events.ts";
+import { handler as wrapped } from "../runtime/handler.ts";
+import { s3ControlStore } from "../runtime/s3-control-store.ts";
+import { measureIn, vaultReader } from "../runtime/s3-vault.ts";
+import { readEvent, verdictDetail } from "./event.ts";
+import { type SweepPorts, sweep } from "./sweep.ts";
+import { type VerifyPorts, verifySnapshot } from "./verify-snapshot.ts";
+
+let ports: (VerifyPorts & SweepPorts) | undefined;
+
+/** Woken by a manifest that arrives, by a request for one snapshot, and by the schedules of sweeps. */
+export const handler = wrapped(async (event: unknown, { logger, metrics, signal }) => {
+  ports ??= connect();
+  const wanted = readEvent(event, environment("DATA_BUCKET"));
+  if (wanted === undefined) {
+    throw new MailarkError("ARGUMENT_INVALID", "the event asks for nothing that this function does", {
+      hint: 'send {"sweep": "unjudged"}, {"sweep": "deep"}, or an event of a manifest',
+    });
+  }
+  if ("sweep" in wanted) {
+    const asked = await sweep(ports, wanted.sweep === "deep", signal);
+    metrics.addMetric("SweepsDone", MetricUnit.Count, 1);
+    logger.info("verifications were asked for", { sweep: wanted.sweep, asked });
+    return { asked };
+  }
+  const verdict = await verifySnapshot(ports, { ...wanted, signal });
+  const intact = verdict.outcome === "intact";
+  metrics.addMetric("SnapshotsIntact", MetricUnit.Count, intact ? 1 : 0);
+  metrics.addMetric("SnapshotsRefused", MetricUnit.Count, intact ? 0 : 1);
+  const { hostId, component, snapshotId, outcome, findingCount } = verdict;
+  logger.info("a snapshot was judged", { hostId, component, snapshotId, outcome, findingCount });
+  return { outcome, findingCount };
+});
+
+function connect(): VerifyPorts & SweepPorts {
+  const buckets = {
+    data: environment("DATA_BUCKET"),
+    keyring: environment("KEYRING_BUCKET"),
+    region: environment("AWS_REGION"),
+  };
+  const client = new S3Client({});
+  const send = eventSender();
+  return {
+    vault: vaultReader(buckets),
+    measure: measureIn(client, buckets.data),
+    control: s3ControlStore(client, environment("CONTROL_BUCKET")),
+    clock: systemClock,
+    announce: (verdict, hostName) => send("Snapshot Judged", [verdictDetail(verdict, hostName)]),
+    request: (addresses, deep) =>
+      send(
+        "Verification Requested",
+        addresses.map((address) => ({ ...address, deep })),
+      ),
+  };
+}
