@@ -134,6 +134,9 @@ export const sizesPath = (config: Config): string => join(config.state, "sizes.j
 /** Where it is remembered what one store lacks of what another has. */
 export const backlogPath = (config: Config): string => join(config.state, "backlog.json");
 
+/** Who ran what. */
+export const auditPath = (config: Config): string => config.audit ?? join(config.state, "audit.jsonl");
+
 /** Where a restore of everything writes down how far it is. */
 export const journalPath = (config: Config): string => join(config.state, "restore.json");
 

@@ -1,7 +1,8 @@
 /** Which commands stand in the audit file of a host, and what of them. */
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Files } from "../../core/ports/files.ts";
 import { type Audit, type AuditEnd, auditOf } from "../audit.ts";
+import { auditPath } from "../composition.ts";
 import { readConfig } from "../config.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 
@@ -50,8 +51,7 @@ interface Named extends NamedSnapshot {
 /** A configuration that is not there or not right has no audit file; the command itself says what is wrong with it. */
 function configuredPath(files: Files, configPath: string): string | undefined {
   try {
-    const config = readConfig(files, configPath);
-    return config.audit ?? join(config.state, "audit.jsonl");
+    return auditPath(readConfig(files, configPath));
   } catch {
     return undefined;
   }

@@ -26,6 +26,7 @@ export const findingCodes = {
   STORE_INODES_LOW: "problem",
   CLOCK_DIFFERS: "problem",
   CLOCK_NOT_SYNCHRONISED: "warning",
+  STORE_BEHIND: "warning",
   SNAPSHOT_OLD: "warning",
   SNAPSHOT_OF_FUTURE: "warning",
   NOT_ROOT: "warning",

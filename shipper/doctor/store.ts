@@ -1,14 +1,18 @@
 /** One store: whether it is there, knows this host and takes what it is given, whose clock it has, and what is in it of late. */
 import { readTrust } from "../../core/enrolment.ts";
+import { asMailarkError } from "../../core/errors.ts";
 import { type ComponentName, enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import { timeOfSnapshotId } from "../../core/snapshot-id.ts";
 import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
 import type { ObjectEraser } from "../../core/stores/store.ts";
 import type { World } from "../components/component.ts";
-import type { Store } from "../composition.ts";
+import { auditPath, backlogPath, type Store } from "../composition.ts";
 import type { Config } from "../config.ts";
-import { durationText, sizeText, timeText } from "../terminal/quantity.ts";
+import { storeIdentity } from "../store-url.ts";
+import { openBacklog } from "../stores/backlog.ts";
+import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
+import { lastBackups } from "./last-backups.ts";
 import { adviceOf, looked, reasonOf } from "./looking.ts";
 import { type Newest, newestSnapshot } from "./newest.ts";
 import { type FindingCode, fine, found, type Observation, type OwnCommand, unproven } from "./observation.ts";
@@ -143,39 +147,66 @@ function lookAtPromises({ findings, guarantee }: StoreProbe): Observation[] {
 
 async function lookAtContent(patient: StorePatient): Promise<readonly Observation[]> {
   const { store, config, components, world } = patient;
-  const newest = new Map<ComponentName, Newest | undefined>();
-  const seen = await looked("snapshots", world, async () => {
-    for (const each of components) newest.set(each, await newestSnapshot(store, config.host.id, each, world.signal));
-    return components.map((each) => lookAtAge(patient, each, newest.get(each)));
-  });
+  const newest = new Map<ComponentName, Newest>();
+  let seen: readonly Observation[];
+  try {
+    for (const each of components) {
+      const found = await newestSnapshot(store, config.host.id, each, world.signal);
+      if (found) newest.set(each, found);
+    }
+    seen = components.map((each) => lookAtAge(patient, each, newest.get(each)?.snapshotId));
+  } catch (thrown) {
+    world.signal.throwIfAborted();
+    seen = await looked("snapshots", world, () => askAudit(patient, thrown));
+  }
   return [
     ...seen,
-    ...lookAtSpace(
-      patient,
-      [...newest.values()].filter((each) => each !== undefined),
-    ),
+    ...(await looked("backlog", world, () => [lookAtBacklog(patient)])),
+    ...lookAtSpace(patient, [...newest.values()]),
   ];
 }
 
-function lookAtAge({ world, own }: StorePatient, component: ComponentName, newest: Newest | undefined): Observation {
+/** A host that may only create knows what it stored, and not what is there. */
+function askAudit(patient: StorePatient, thrown: unknown): Observation[] {
+  const { config, components, world } = patient;
+  if (asMailarkError(thrown).code !== "STORE_FORBIDDEN") throw thrown;
+  const last = lastBackups(world.files, auditPath(config), config.host.id);
+  const ages = components.map((each) => lookAtAge(patient, each, last.get(each)));
+  return [unproven("snapshots", "these credentials may not list them; the audit file says what was stored"), ...ages];
+}
+
+function lookAtAge(
+  { world, own }: StorePatient,
+  component: ComponentName,
+  snapshotId: string | undefined,
+): Observation {
   const check = `newest ${component}`;
-  if (newest === undefined)
+  if (snapshotId === undefined) {
     return found("SNAPSHOT_OLD", check, `there is no snapshot of ${component} yet`, own("backup", component));
-  const age = world.clock.now() - timeOfSnapshotId(newest.snapshotId);
-  if (age < -futureTolerance) {
-    return found(
-      "SNAPSHOT_OF_FUTURE",
-      check,
-      `${newest.snapshotId} is of a time to come, and is the latest until then`,
-      {
-        advice:
-          "look at the clock of this machine; where that is right, wait, and name another snapshot with --at until then",
-      },
-    );
   }
-  if (age <= oldest) return fine(check, `${durationText(Math.max(age, 0))} old, ${sizeText(newest.bytes)}`);
+  const age = world.clock.now() - timeOfSnapshotId(snapshotId);
+  if (age < -futureTolerance) {
+    return found("SNAPSHOT_OF_FUTURE", check, `${snapshotId} is of a time to come, and is the latest until then`, {
+      advice:
+        "look at the clock of this machine; where that is right, wait, and name another snapshot with --at until then",
+    });
+  }
+  if (age <= oldest) return fine(check, `${durationText(Math.max(age, 0))} old`);
   const detail = `the newest snapshot of ${component} is ${durationText(age)} old: is there a schedule, and does it run?`;
   return found("SNAPSHOT_OLD", check, detail, own("backup", component));
+}
+
+/** What a store that failed missed, the next backup brings to it. */
+function lookAtBacklog({ url, config, world, own }: StorePatient): Observation {
+  const name = storeIdentity(url);
+  const owed = openBacklog(world.files, backlogPath(config), [name]).entries().length;
+  if (owed === 0) return fine("backlog", "nothing is owed to it");
+  return found(
+    "STORE_BEHIND",
+    "backlog",
+    `${countOf(owed, "object")} of earlier runs may be missing in ${name}`,
+    own("backup"),
+  );
 }
 
 /** Of a directory: the room for one more run as large as the last. */

@@ -55,6 +55,23 @@ export const doctorGuards: readonly Guard[] = [
     test: { file: services, name: "$code: found where $where" },
   },
   {
+    guard: "a store that missed something is told",
+    file: "shipper/doctor/store.ts",
+    find: "if (owed === 0) return fine(",
+    replace: "if (owed >= 0) return fine(",
+    test: { file: findings, name: "$code: found where $where" },
+  },
+  {
+    guard: "what another host backed up is not taken for this one's",
+    file: "shipper/doctor/last-backups.ts",
+    find: "|| data.hostId !== hostId",
+    replace: "",
+    test: {
+      file: "test/shipper/doctor/last-backups.test.ts",
+      name: "are those of this host, the newest of each component",
+    },
+  },
+  {
     guard: "a host that may read what it stored is told so",
     file: "shipper/doctor/store.ts",
     find: 'promise(!is.get("lets read") && !is.get("lets list"), ',

@@ -31,6 +31,12 @@ function having(credential: Credential): Illness {
 
 export const cloudIllnesses: readonly Case<CloudRoom>[] = [
   {
+    code: "SNAPSHOT_OLD",
+    where: "the audit file of a host that may not list knows of no backup",
+    look,
+    provoke: () => {},
+  },
+  {
     code: "STORE_READABLE",
     where: "the host has credentials that read",
     look,

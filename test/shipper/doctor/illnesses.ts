@@ -241,6 +241,21 @@ export const illnesses: readonly Case[] = [
     provoke: (room) => void renamed(room, Date.now() - 4 * day),
   },
   {
+    code: "STORE_BEHIND",
+    where: "a second store was away when a backup ran",
+    look: store,
+    async provoke(room) {
+      const { line } = room;
+      const second = at(room, "second");
+      mkdirSync(second, { recursive: true });
+      line.edit((text) => text.replace(/^store: (.*)$/m, `stores: [$1, "file://${second}"]`));
+      await line.configured(["enrol"]);
+      renameSync(second, at(room, "unplugged"));
+      await line.configured(["backup"]);
+      renameSync(at(room, "unplugged"), second);
+    },
+  },
+  {
     code: "SNAPSHOT_OF_FUTURE",
     where: "a clock was ahead once",
     look: store,
