@@ -1,15 +1,16 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
-import { type Judged, listing, needsOf } from "./access.ts";
+import { type Judged, needsOf } from "./access.ts";
 import type { Bucket } from "./bucket.ts";
 import type { ChecksumAlgorithm } from "./checksums.ts";
 import type { Credential, Need } from "./credentials.ts";
-import { malformedXml, S3Error, type S3ErrorCode } from "./errors.ts";
+import { malformedXml, S3Error } from "./errors.ts";
 import type { Exchange, Reply, World } from "./exchange.ts";
 import type { Fault, Faults } from "./faults.ts";
 import { handlers } from "./handlers.ts";
 import { type Incoming, incoming } from "./incoming.ts";
+import { Injected, withWrongChecksums } from "./injected.ts";
 import { type Link, link } from "./link.ts";
 import { recognise } from "./operations.ts";
 import { type Payload, payloadOf } from "./payload.ts";
@@ -70,7 +71,6 @@ export class Conversation {
   readonly #around: Surroundings;
   readonly #signal: AbortSignal;
   #incoming: Incoming | undefined;
-  #signing: Signing | undefined;
   #slow: Link | undefined;
   #continued = false;
 
@@ -85,31 +85,34 @@ export class Conversation {
     this.#signal = AbortSignal.any([gone.signal, around.closing]);
   }
 
-  /** @throws what is wrong with the server itself. Whatever the caller does wrong is answered. */
+  /** @throws what is wrong with the server itself. Whatever the caller does wrong is answered, unless he is gone. */
   async hold(): Promise<void> {
-    const { world, settings, number } = this.#around;
     try {
-      if (settings.latency > 0) await world.clock.sleep(settings.latency, this.#signal);
-      const exchange = this.#admit();
-      const { operation, bucket, key } = exchange.call;
-      const fault = settings.faults?.({ operation, bucket, key, number, at: world.clock.now() });
-      await this.#do(exchange, fault);
+      await this.#answer().catch((error) => {
+        if (!(error instanceof S3Error)) throw error;
+        return this.#refuse(error);
+      });
     } catch (error) {
-      if (this.#signal.aborted) return;
-      if (!(error instanceof S3Error)) throw error;
-      await this.#refuse(error);
+      if (!this.#signal.aborted) throw error;
     }
+  }
+
+  async #answer(): Promise<void> {
+    const { world, settings, number } = this.#around;
+    if (settings.latency > 0) await world.clock.sleep(settings.latency, this.#signal);
+    const exchange = this.#admit();
+    const { operation, bucket, key } = exchange.call;
+    await this.#do(exchange, settings.faults?.({ operation, bucket, key, number, at: world.clock.now() }));
   }
 
   /** Signed, known, permitted; or an S3Error. */
   #admit(): Exchange {
-    const { request, world, settings, authority, requestId } = this.#around;
+    const { request, world, settings, authority } = this.#around;
     const asked = incoming(request, authority);
     this.#incoming = asked;
     Object.assign(this.answered, { bucket: asked.bucket, key: asked.key });
     const { clock, region } = world;
     const signing = authenticate(asked, { clock, region, credentials: settings.credentials });
-    this.#signing = signing;
     this.answered.who = signing.credential.name;
     const operation = recognise(asked);
     this.answered.operation = operation;
@@ -130,7 +133,7 @@ export class Conversation {
     const payload = (wanted: { readonly algorithm: ChecksumAlgorithm; readonly md5: boolean }) =>
       payloadOf(call.headers, this.#body(), signing, { ...wanted, verify: world.rules.checksums });
     return {
-      ...{ call, world, requestId, may, demand, payload },
+      ...{ call, world, may, demand, payload },
       get bucket() {
         return known(bucket);
       },
@@ -153,7 +156,7 @@ export class Conversation {
       if (fault?.kind === "reset") return this.#reset();
       if (fault?.kind === "silence") return this.#silence();
     }
-    await this.#send(reply, fault);
+    await this.#send(fault?.kind === "wrong-checksum" ? withWrongChecksums(reply) : reply, fault);
   }
 
   /** The bytes of the request's body, as fast as the line lets them pass. */
@@ -201,10 +204,6 @@ export class Conversation {
       date: new Date(world.clock.now()).toUTCString(),
       server: "mailark-sandbox",
     };
-    if (fault?.kind === "wrong-checksum") {
-      for (const name of Object.keys(headers))
-        if (/^x-amz-checksum-(?!type)/.test(name)) headers[name] = wrong(headers[name]!);
-    }
     const bytes = body === undefined ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.bytes;
     if (status !== 204 && status !== 304) headers["content-length"] = String(bytes);
     // Who waits for "100 Continue" in vain may never send the body: nothing can follow it on this connection.
@@ -244,30 +243,22 @@ export class Conversation {
   async #refuse(error: S3Error): Promise<void> {
     const { request, world, requestId } = this.#around;
     this.answered.code = error.code;
-    const path = this.#incoming?.path ?? "/";
-    const shown =
-      error.code === "NoSuchBucket" && !this.#mayKnow() ? new S3Error("AccessDenied", "Access Denied") : error;
     const body = xmlDocument(
       "Error",
       [
-        element("Code", shown.code),
-        element("Message", shown.message),
-        ...Object.entries(shown.elements).map(([name, value]) => element(name, value)),
-        element("Resource", path),
+        element("Code", error.code),
+        element("Message", error.message),
+        ...Object.entries(error.elements).map(([name, value]) => element(name, value)),
+        element("Resource", this.#incoming?.path ?? "/"),
         element("RequestId", requestId),
       ],
       { namespace: false },
     );
     await this.#send({
-      status: error instanceof Injected && error.inSuccess ? 200 : shown.status,
-      headers: { ...shown.headers, "content-type": "application/xml", "x-amz-bucket-region": world.region },
-      ...(request.method === "HEAD" || shown.status === 304 ? {} : { body }),
+      status: error instanceof Injected && error.inSuccess ? 200 : error.status,
+      headers: { ...error.headers, "content-type": "application/xml", "x-amz-bucket-region": world.region },
+      ...(request.method === "HEAD" || error.status === 304 ? {} : { body }),
     });
-  }
-
-  #mayKnow(): boolean {
-    const { credential } = this.#signing ?? {};
-    return credential === undefined || credential.allow(listing(this.#incoming?.bucket ?? "", ""));
   }
 
   #reset(): void {
@@ -282,25 +273,7 @@ export class Conversation {
 
 type Mutable<T> = { -readonly [Name in keyof T]: T[Name] };
 
-/** An error that was asked for. */
-class Injected extends S3Error {
-  readonly inSuccess: boolean;
-
-  constructor({ kind, code }: Extract<Fault, { code: S3ErrorCode }>) {
-    super(code, "this fault was asked for");
-    this.inSuccess = kind === "error-in-success";
-  }
-}
-
 function known(bucket: Bucket | undefined): Bucket {
   if (bucket === undefined) throw new S3Error("NoSuchBucket", "The specified bucket does not exist");
   return bucket;
-}
-
-/** The same with its first bit turned. */
-function wrong(checksum: string): string {
-  const [, value = "", suffix = ""] = /^([^-]*)(.*)$/.exec(checksum) ?? [];
-  const bytes = Buffer.from(value, "base64");
-  bytes[0]! ^= 0x80;
-  return bytes.toString("base64") + suffix;
 }

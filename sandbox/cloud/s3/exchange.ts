@@ -32,7 +32,6 @@ export interface Exchange {
   readonly world: World;
   /** @throws S3Error where there is no such bucket. */
   readonly bucket: Bucket;
-  readonly requestId: string;
   may(need: Need): boolean;
   /** @throws S3Error when the caller may not do one of these. */
   demand(needs: readonly Need[]): void;

@@ -1,4 +1,10 @@
-import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
 import { type Fault, faultRules } from "../../../sandbox/cloud/s3/faults.ts";
 import type { S3Server } from "../../../sandbox/cloud/s3/server.ts";
@@ -145,5 +151,23 @@ describe("the line", () => {
     await cut;
     server.settings.bytesPerSecond = undefined;
     expect(await isThere(s3)).toBe(false);
+  });
+
+  test("that is cut at any moment leaves whole objects only, and the server as it was", async () => {
+    const server = await sandboxS3();
+    const s3 = s3Client(server);
+    const Body = Buffer.alloc(3_000_000, "whole");
+    for (let round = 0; round < 40; round++) {
+      const giveUp = new AbortController();
+      const Key = `key${round}`;
+      const sent = s3.send(new PutObjectCommand({ Bucket: "data", Key, Body }), { abortSignal: giveUp.signal });
+      const settled = sent.catch(() => {});
+      await new Promise((resolve) => setTimeout(resolve, round % 20));
+      giveUp.abort();
+      await settled;
+    }
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: "data" }));
+    expect(Contents.filter(({ Size }) => Size !== Body.length)).toEqual([]);
+    await server.close();
   });
 });

@@ -14,6 +14,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
 import { checksumOf } from "../../../sandbox/cloud/s3/checksums.ts";
+import { faultRules } from "../../../sandbox/cloud/s3/faults.ts";
 import { raw } from "../../fixtures/raw-s3.ts";
 import { s3Client, sandboxS3 } from "../../fixtures/sandbox-s3.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -86,6 +87,15 @@ describe("a multipart upload", () => {
     const { complete } = await started([large, small]);
     await expect(complete(more)).rejects.toMatchObject({ name });
     await complete({ MpuObjectSize: large.length + small.length });
+  });
+
+  test("tells a wrong checksum of the whole when asked to", async () => {
+    const { server, complete } = await started([large, small]);
+    server.settings.faults = faultRules([{ fault: { kind: "wrong-checksum" } }]);
+    const { ChecksumCRC64NVME } = await complete();
+    const right = checksumOf("CRC64NVME", Buffer.concat([large, small])).toString("base64");
+    expect(ChecksumCRC64NVME).toHaveLength(right.length);
+    expect(ChecksumCRC64NVME).not.toBe(right);
   });
 
   test("is not completed with parts that it has not", async () => {
