@@ -8,7 +8,8 @@ import type { Survey } from "./survey/survey.ts";
 export interface ConfigDraft extends Survey {
   readonly hostId: string;
   readonly name: string;
-  readonly store: string;
+  /** The more important first. */
+  readonly stores: readonly string[];
   readonly recovery: string;
   readonly drill: string | undefined;
   readonly state: string;
@@ -17,7 +18,7 @@ export interface ConfigDraft extends Survey {
 
 /** A first configuration, with the reasons beside the settings: what was found is active, everything else is an example behind `#`. */
 export function configTemplate(draft: ConfigDraft): string {
-  const { hostId, name, store, recovery, drill, state, components, services, accounts } = draft;
+  const { hostId, name, stores, recovery, drill, state, components, services, accounts } = draft;
   return `# mailark: what is backed up on this host, and where to.
 # Every setting is checked before anything is done; a mistake is told with its line.
 version: 1
@@ -27,8 +28,9 @@ host:
   id: ${scalar(hostId)}
   name: ${scalar(name)}
 
-# Where backups go. Best on another disk than the mail, and copied to another place.
-store: ${scalar(store)}
+# Where backups go. Best on another disk than the mail, and copied to another place:
+# \`stores:\` takes a list, and each run goes to all of them.
+${stores.length === 1 ? `store: ${scalar(stores[0]!)}` : yaml({ stores }).trimEnd()}
 
 # Public halves only. The recovery key itself is on paper: this host can not read what it stored.
 recovery: ${recovery}

@@ -103,7 +103,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     "look at this host, write a configuration and print the recovery sheet",
     "mailark init --store file:///mnt/backup/mailark",
   )
-    .option("--store <url>", "where backups go (default: file:///var/backups/mailark)")
+    .option("--store <url>", "where backups go (default: file:///var/backups/mailark); may be repeated", append)
     .option("--component <name...>", "only these, of what is found (default: everything)")
     .option("--mail-root <dir>", "directory that all mailboxes are below")
     .option("--mysql-socket <file>", "socket of the MariaDB or MySQL server")

@@ -5,6 +5,8 @@ export interface RecoverySheet {
   readonly hostId: string;
   readonly name: string;
   readonly store: string;
+  /** Each has the same. */
+  readonly otherStores?: readonly string[];
   readonly recoveryRecipient: string;
   /** The private half; `undefined` where the operator brought a key of their own. */
   readonly recoveryKey: string | undefined;
@@ -31,7 +33,17 @@ export function breakGlassCommands({ hostId, store, components }: RecoverySheet,
 
 /** The page that must survive the host. It is the only place where the recovery key ever stands. */
 export function recoverySheet(sheet: RecoverySheet, breakGlass: string): string {
-  const { hostId, name, store, recoveryKey, recoveryRecipient, fingerprint, createdAt, components } = sheet;
+  const {
+    hostId,
+    name,
+    store,
+    otherStores = [],
+    recoveryKey,
+    recoveryRecipient,
+    fingerprint,
+    createdAt,
+    components,
+  } = sheet;
   const rule = "=".repeat(78);
   const shown = { ...sheet, components: [components.find((each) => each === "mail") ?? components[0]!] };
   const [all, one] = restoreCommands(shown);
@@ -52,7 +64,7 @@ Without the recovery key nothing can be brought back, by anybody.
 
 host           ${name}
 host id        ${hostId}
-store          ${store}
+${[store, ...otherStores].map((each) => `store          ${each}`).join("\n")}
 ${key.join("\n")}
 fingerprint    of the key that signs this host's backups
   ${fingerprint}

@@ -17,7 +17,7 @@ import { proposeAccounts } from "../consistency/proposal.ts";
 import { enrol } from "../enrol.ts";
 import { breakGlassCommands, type RecoverySheet, recoverySheet, restoreCommands } from "../recovery-sheet.ts";
 import { readText, writeDurably } from "../state-files.ts";
-import { placeOf } from "../store-url.ts";
+import { placeOf, storeIdentity } from "../store-url.ts";
 import type { Found } from "../survey/found.ts";
 import { type Survey, survey, type Told } from "../survey/survey.ts";
 import { printable } from "../terminal/printable.ts";
@@ -27,7 +27,8 @@ import { openStore } from "./open-store.ts";
 
 /** What the operator says of the host; the rest is looked for. Paths are relative to the working directory. */
 export interface InitOptions {
-  readonly store?: string;
+  /** The more important first. */
+  readonly store?: readonly string[];
   readonly mailRoot?: string;
   readonly mysqlSocket?: string;
   readonly mysqlDefaultsFile?: string;
@@ -56,8 +57,8 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   for (const recipient of [options.recoveryRecipient, options.drillRecipient]) {
     if (recipient !== undefined) keyIdOf(recipient);
   }
-  const store = options.store ?? defaultStore;
-  placeOf(store);
+  const stores = options.store ?? [defaultStore];
+  for (const store of stores) placeOf(store);
   const path = (given: string | undefined) => (given === undefined ? undefined : resolve(context.cwd, given));
   const mailRoot = path(options.mailRoot);
   if (mailRoot !== undefined && !files.statSync(mailRoot, { throwIfNoEntry: false })?.isDirectory()) {
@@ -79,7 +80,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const text = configTemplate({
     hostId,
     name,
-    store,
+    stores,
     recovery: recoveryRecipient,
     drill: options.drillRecipient,
     state: path(options.state) ?? defaultStateDirectory,
@@ -92,15 +93,22 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const signingKey = join(dirname(configPath), "signing.pem");
   const signer = makeSigner(files, signingKey);
   const introduction = { hostId, name, createdAt, recoveryRecipient, drillRecipient: options.drillRecipient };
-  const place = openStore(context, store, undefined);
-  // A directory is what it is; a bucket is what its provider and the credentials make of it.
-  const probe = placeOf(store).s3 && (await probeStore({ ...place, ...composition.openEraser(store) }, hostId, signal));
-  await enrol(place, signer, introduction, signal);
+  const probes: (StoreProbe & { readonly store: string })[] = [];
+  for (const store of stores) {
+    const place = openStore(context, store, undefined);
+    // A directory is what it is; a bucket is what its provider and the credentials make of it.
+    if (placeOf(store).s3) {
+      const probe = await probeStore({ ...place, ...composition.openEraser(store) }, hostId, signal);
+      probes.push({ store: storeIdentity(store), ...probe });
+    }
+    await enrol(place, signer, introduction, signal);
+  }
   const { fingerprint } = signer;
   const sheet = {
     hostId,
     name,
-    store,
+    store: stores[0]!,
+    otherStores: stores.slice(1),
     recoveryRecipient,
     recoveryKey: made?.identity,
     fingerprint,
@@ -112,7 +120,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   writeDurably(files, configPath, text);
   return {
     exitCode: exitCodes.ok,
-    text: textOf(context, names, found, sheet, breakGlass, probe),
+    text: textOf(context, names, found, sheet, breakGlass, probes),
     document: {
       command: "init",
       exitCode: exitCodes.ok,
@@ -121,7 +129,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       ...sheet,
       restore: restoreCommands(sheet),
       breakGlass: breakGlassCommands(sheet, breakGlass),
-      probe,
+      probes,
       notCaptured: inactive(found),
     },
     // Without its sheet the host would back up for nobody.
@@ -194,7 +202,7 @@ function textOf(
   found: Survey,
   sheet: RecoverySheet,
   breakGlass: string,
-  probe: StoreProbe | undefined,
+  probes: readonly (StoreProbe & { readonly store: string })[],
 ): string {
   const config = configNamed ? ` --config ${configPath}` : "";
   const open = inactive(found);
@@ -207,9 +215,9 @@ function textOf(
       ? []
       : [`Not found: ${absent.join(", ")}. What this host has of these, add it below components.`]),
   ];
-  if (probe !== undefined) {
-    const can = probe.findings.map(({ question, answer }) => `${question}: ${answer ? "yes" : "no"}`);
-    lines.push(`The store ${can.join(", ")}.`, ...probe.guarantee.map((sentence) => `  ${sentence}`));
+  for (const { store, findings, guarantee } of probes) {
+    const can = findings.map(({ question, answer }) => `${question}: ${answer ? "yes" : "no"}`);
+    lines.push(`${store} ${can.join(", ")}.`, ...guarantee.map((sentence) => `  ${sentence}`));
   }
   const next = `Next: mailark backup${config}\n`;
   return `${lines.map((line) => `${printable(line)}\n`).join("")}\n${recoverySheet(sheet, breakGlass)}\n${next}`;

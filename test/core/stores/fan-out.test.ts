@@ -136,7 +136,7 @@ describe("nobody is out where", () => {
         throw dump;
       },
     };
-    const all = two(a, wrapping);
+    const all = two(wrapping, a);
     await expect(all.put("k", body)).rejects.toMatchObject({ code: "INTERNAL", cause: dump });
     expect(all.out.size).toBe(0);
     expect([keys(a), keys(b)]).toEqual([[], []]);
@@ -144,8 +144,14 @@ describe("nobody is out where", () => {
 
   test("the run is interrupted", async () => {
     const controller = new AbortController();
-    const all = two();
-    const put = all.put("k", new GrowingBody(), { signal: controller.signal });
+    const slow: ObjectWriter = {
+      put: (_key, _body, { signal } = {}) =>
+        new Promise((_resolve, reject) => signal!.addEventListener("abort", () => reject(signal!.reason))),
+    };
+    const all = two(a, slow);
+    const put = all.put("k", bytes("1"), { signal: controller.signal });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(keys(a)).toEqual(["k"]);
     controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
     await expect(put).rejects.toMatchObject({ code: "INTERRUPTED" });
     expect(all.out.size).toBe(0);

@@ -110,6 +110,7 @@ describe.each([
     expect(manifests(host.storeDirectory)).toHaveLength(2);
     await expectWhole(secondUrl(), manifests(second).length);
 
+    const keys = keysOf(host.storeDirectory, /^keyring/);
     const next = await host.configured(["backup"]);
     expect(next).toMatchObject({ code: 0, stderr: "" });
     expect(next.stdout).toContain(`${secondUrl()}: got what it had missed, `);
@@ -121,7 +122,8 @@ describe.each([
     await expectRestores(second, "second");
     expect(backlog()).toEqual([]);
     // The keys came along: nothing was made anew.
-    expect(keysOf(second, /^keyring/)).toEqual(keysOf(host.storeDirectory, /^keyring/));
+    expect(keysOf(host.storeDirectory, /^keyring/)).toEqual(keys);
+    expect(keysOf(second, /^keyring/)).toEqual(keys);
     expect((await host.configured(["backup"])).stdout).not.toContain("missed");
   });
 });
@@ -301,6 +303,8 @@ describe("a store in which this host may only create", () => {
   test("can hand nothing on: what the other missed is given up, and sealed with new keys from then on", async () => {
     await host.configured(["backup"]);
     renameSync(host.storeDirectory, `${host.storeDirectory}.away`);
+    makeFolder(`${host.vmail}/example.com/bob/Maildir`);
+    writeFile(`${host.vmail}/example.com/bob/Maildir/cur/1.b:2,S`, "Subject: two\r\n\r\ntwo");
     await host.configured(["backup"]);
     renameSync(`${host.storeDirectory}.away`, host.storeDirectory);
     const said = await host.configured(["backup"], createOnly(secondUrl()));
@@ -337,4 +341,24 @@ test("an introduction that fails in one store goes on to the other, and is said"
   expect(said.code).toBe(3);
   expect(said.stdout).toContain(`${host.store} knew this host already`);
   expect(said.stdout).toContain(`${secondUrl()}: Error: the store does not answer`);
+});
+
+test("init takes several stores: it introduces the host to each, and both are in configuration and sheet", async () => {
+  const fresh = commandLine(join(host.directory, "fresh"));
+  makeFolder(`${fresh.vmail}/example.com/alice/Maildir`);
+  const said = await fresh.init(["--store", secondUrl(), "--component", "mail"]);
+  expect(said.code).toBe(0);
+  expect(said.stdout).toMatch(new RegExp(`^store +${fresh.store}\nstore +${secondUrl()}$`, "m"));
+  expect(readFileSync(fresh.configPath, "utf8")).toContain(`\nstores:\n  - ${fresh.store}\n  - ${secondUrl()}\n`);
+  expect(await fresh.configured(["backup"])).toMatchObject({ code: 0 });
+  expect(manifests(second)).toHaveLength(1);
+  const missing = await fresh.mailark([
+    "init",
+    "--config",
+    join(fresh.directory, "other.yaml"),
+    "--store",
+    "nowhere",
+    "--yes",
+  ]);
+  expect(missing.code).toBe(2);
 });

@@ -203,7 +203,14 @@ describe("services", () => {
 describe("the template", () => {
   const draft = (found: Parameters<typeof configTemplate>[0]["components"]) =>
     configTemplate({
-      ...{ hostId: "h-0123456789", name: "a", store: "file:///b", state: "/c", drill: undefined, services: undefined },
+      ...{
+        hostId: "h-0123456789",
+        name: "a",
+        stores: ["file:///b"],
+        state: "/c",
+        drill: undefined,
+        services: undefined,
+      },
       recovery: generateIdentity().recipient,
       components: found,
     });
