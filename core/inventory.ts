@@ -16,6 +16,8 @@ import type { ObjectHead, ObjectReader } from "./stores/store.ts";
 export interface KnownSnapshot extends RetentionSnapshot {
   /** Version of the restore script that it names. */
   readonly breakGlass: string;
+  /** Of the run that stored it. */
+  readonly runId: string;
 }
 
 /** A snapshot whose manifest, closure or packs are not what was signed. */
@@ -63,8 +65,9 @@ export async function readInventory(
       if (error) throw error;
       const needed = await neededObjects(reader, manifest, signal);
       for (const [key, bytes] of needed) await expectObject(key, bytes);
-      const state = manifest.completeness === "complete" ? "good" : "partial";
-      snapshots.push({ ...address, receivedAt, state, needs: [...needed.keys()], breakGlass: manifest.breakGlass });
+      const { completeness, breakGlass, runId } = manifest;
+      const state = completeness === "complete" ? "good" : "partial";
+      snapshots.push({ ...address, receivedAt, state, needs: [...needed.keys()], breakGlass, runId });
     } catch (thrown) {
       unusable.push({ ...address, error: damage(thrown) });
     }
@@ -100,7 +103,7 @@ async function neededObjects(
   return needed;
 }
 
-/** A record that can not be believed is left to `verify`. */
+/** A record that can not be believed is left to `verify`, until what its run stored goes. */
 async function readRuns(
   reader: ObjectReader,
   hostId: string,

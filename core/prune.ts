@@ -7,7 +7,7 @@
  */
 import { MailarkError } from "./errors.ts";
 import type { HostInventory, KnownRun, KnownSnapshot, UnusableSnapshot } from "./inventory.ts";
-import { breakGlassPrefix, doctorPrefix, isDataKey, manifestKey, type SnapshotAddress } from "./keys.ts";
+import { breakGlassPrefix, doctorPrefix, isDataKey, manifestKey, runKey, type SnapshotAddress } from "./keys.ts";
 import { type HostPlan, orphanGrace, planRetention } from "./retention.ts";
 import type { RetentionPolicyInput } from "./retention-policy.ts";
 import { newSnapshotId } from "./snapshot-id.ts";
@@ -90,12 +90,17 @@ export function planPrune(
     snapshots.length === 0
       ? newest - receivedAt > failureGrace
       : snapshots.some((snapshot) => gone.has(nameOf(snapshot)));
+  // By their names too: a record that could not be read would tell of a loss for ever.
+  const over = new Set([
+    ...inventory.runs.filter(isOver).map(({ key }) => key),
+    ...snapshots.filter((snapshot) => gone.has(nameOf(snapshot))).map(({ runId }) => runKey(hostId, runId)),
+  ]);
   return {
     ...host,
     unusable,
     erasures: [
       ...erasuresOf(
-        inventory.runs.filter(isOver).map(({ key }) => key),
+        objects.map(({ key }) => key).filter((key) => over.has(key)),
         "run",
       ),
       ...erasuresOf(expired.map(manifestKey), "expired"),

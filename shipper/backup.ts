@@ -8,6 +8,7 @@ import { breakGlassKey, runKey } from "../core/keys.ts";
 import type { Manifest, RunRecord } from "../core/manifest.ts";
 import { type Signer, signDocument } from "../core/signed-document.ts";
 import { newSnapshotId } from "../core/snapshot-id.ts";
+import { putWhole } from "../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
 import type { Component, World } from "./components/component.ts";
 import type { Comparison } from "./consistency/comparison.ts";
@@ -83,7 +84,7 @@ export async function backup(
   const findings = signal.aborted ? undefined : await comparison?.finish();
   const record = runRecord(destination, runId, startedAt, clock.now(), outcomes, findings);
   // The record is stored without the signal: a run that was interrupted has an outcome too.
-  await destination.store.put(runKey(destination.hostId, runId), [signDocument(record, destination.signer)]);
+  await putWhole(destination.store, runKey(destination.hostId, runId), signDocument(record, destination.signer));
   signal.throwIfAborted();
   return { runId, outcomes, findings, exitCode: exitCodeOf(outcomes) };
 }
@@ -132,7 +133,7 @@ async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signa
   const version = breakGlassVersion(breakGlass);
   for (const file of ["restore.sh", "format.md"] as const) {
     try {
-      await store.put(breakGlassKey(hostId, version, file), [breakGlass[file]], { signal });
+      await putWhole(store, breakGlassKey(hostId, version, file), breakGlass[file], { signal });
     } catch (error) {
       if (!(error instanceof MailarkError) || error.code !== "OBJECT_EXISTS") throw error;
     }

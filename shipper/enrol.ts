@@ -3,6 +3,7 @@ import { enrolmentKey } from "../core/keys.ts";
 import type { Enrolment } from "../core/manifest.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { type Signer, signDocument } from "../core/signed-document.ts";
+import { putWhole } from "../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
 import type { Config } from "./config.ts";
 
@@ -38,7 +39,7 @@ export async function enrol(
     ...(drillRecipient !== undefined && { drillRecipient }),
   };
   try {
-    await store.put(enrolmentKey(hostId, signer.keyId), [signDocument(enrolment, signer)], { signal });
+    await putWhole(store, enrolmentKey(hostId, signer.keyId), signDocument(enrolment, signer), { signal });
     return true;
   } catch (error) {
     if (error instanceof MailarkError && error.code === "OBJECT_EXISTS") return false;

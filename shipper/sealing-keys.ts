@@ -12,6 +12,7 @@ import { formatKey, type KeyDescription } from "../core/keyring.ts";
 import { hostOwner, keyringKey, patterns } from "../core/keys.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { type Files, flushDirectory, isAbsent } from "../core/ports/files.ts";
+import { putWhole } from "../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
 import type { SealingKey } from "./pipeline/snapshot-writer.ts";
 import { readText, writeDurably } from "./state-files.ts";
@@ -144,7 +145,7 @@ export function sealingKeys(options: SealingKeysOptions): SealingKeys {
     const { identity, recipient } = generateIdentity();
     const keyId = keyIdOf(recipient);
     const sealed = sealHolders(Buffer.from(formatKey(identity, description)));
-    await store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal });
+    await putWhole(store, keyringKey(hostId, description.ownerId, keyId), sealed, { signal });
     for (const place of places()) seenIn(place).add(keyId);
     const sha256 = createHash("sha256").update(sealed).digest("hex");
     return { ownerId: description.ownerId, keyId, recipient, sha256 };

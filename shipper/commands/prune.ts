@@ -30,7 +30,7 @@ export async function prune(context: CommandContext, options: PruneOptions): Pro
   const startedAt = composition.clock.now();
   const source = await openSource(context, options);
   const policy = policyOf(source, options);
-  if (options.delete && !source.pinned) throw unpinned();
+  if (options.delete && !source.pinned) throw unpinned(source);
   warnUnlessPinned(context, source);
   const release = lockOf(context, source);
   try {
@@ -105,9 +105,10 @@ function lockOf({ composition }: CommandContext, { config, hostId }: Source): ()
   return config?.host.id === hostId ? lock(composition.files, lockPath(config)) : () => {};
 }
 
-const unpinned = () =>
+const unpinned = ({ keyFailure }: Source) =>
   new MailarkError("SIGNER_UNTRUSTED", "nothing proves which snapshots your host has written, so nothing is erased", {
     hint: "give the fingerprint on the recovery sheet with --fingerprint",
+    ...(keyFailure && { detail: `this host's own key: ${keyFailure.message}`, cause: keyFailure }),
   });
 
 const kinds: Record<ErasureReason, readonly [one: string, many?: string]> = {

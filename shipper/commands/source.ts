@@ -35,6 +35,8 @@ export interface Source extends NamedStore {
   readonly trusted: readonly Verifier[];
   /** The operator, or this host's own key, vouches for the trusted keys. */
   readonly pinned: boolean;
+  /** Why this host's own key does not vouch for itself, where it is this host. */
+  readonly keyFailure?: MailarkError;
 }
 
 /** What a command says of itself. */
@@ -72,15 +74,16 @@ export async function openSource(
   const fingerprints = options.fingerprint?.map(fingerprintOf);
   if (options.host !== undefined && !patterns.hostId.test(options.host)) throw notHostId(options.host);
   const named = openNamedStore(context, options, opening);
-  const { hostId, own, trust } = await trustIn(named).catch((error) => {
+  const { hostId, own, keyFailure, trust } = await trustIn(named).catch((error) => {
     throw options.store === undefined ? withOthers(error, named.config) : error;
   });
-  return { ...named, hostId, trust, trusted: trust.keys.map(({ verifier }) => verifier), pinned: own !== undefined };
+  const trusted = trust.keys.map(({ verifier }) => verifier);
+  return { ...named, hostId, trust, trusted, pinned: own !== undefined, ...(keyFailure && { keyFailure }) };
 
   async function trustIn(store: NamedStore) {
     const hostId = options.host ?? (await hostOf(store));
-    const own = fingerprints ?? ownFingerprint(context, store.config, hostId);
-    return { hostId, own, trust: await readTrust(store.reader, hostId, own) };
+    const { own, keyFailure } = fingerprints ? { own: fingerprints } : ownFingerprint(context, store.config, hostId);
+    return { hostId, own, keyFailure, trust: await readTrust(store.reader, hostId, own) };
   }
 }
 
@@ -151,13 +154,18 @@ async function hostOf({ reader, config, url }: NamedStore): Promise<string> {
   );
 }
 
-/** This host vouches for its own key. Whoever may not read it, reads unpinned. */
-function ownFingerprint({ composition }: CommandContext, config: Config | undefined, hostId: string) {
-  if (config?.host.id !== hostId) return undefined;
+/** This host vouches for its own key. Whoever may not read it, reads unpinned; a disk that fails is told. */
+function ownFingerprint(
+  { composition }: CommandContext,
+  config: Config | undefined,
+  hostId: string,
+): { own?: string[]; keyFailure?: MailarkError } {
+  if (config?.host.id !== hostId) return {};
   try {
-    return [readSigner(composition.files, config).fingerprint];
+    return { own: [readSigner(composition.files, config).fingerprint] };
   } catch (error) {
-    if (asMailarkError(error).code === "FILE_FAILED") return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EACCES" || code === "EPERM") return { keyFailure: asMailarkError(error) };
     throw error;
   }
 }

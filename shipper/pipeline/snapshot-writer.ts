@@ -6,6 +6,7 @@ import { manifestKey, packKey, packName, type SnapshotAddress } from "../../core
 import { checkReferences, type Extent, type Manifest, type Pack, type Part } from "../../core/manifest.ts";
 import { sealSegment } from "../../core/segment.ts";
 import { type Signer, signDocument } from "../../core/signed-document.ts";
+import { putWhole } from "../../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
 import { cut } from "./cut.ts";
 import { PackLane, type SegmentLocation } from "./pack-lane.ts";
@@ -176,7 +177,7 @@ export class SnapshotWriter {
       parts: this.#order === undefined ? this.#parts : this.#parts.toSorted((a, b) => this.#order!(a.name, b.name)),
       breakGlass,
     });
-    await store.put(manifestKey(address), [signDocument(manifest, signer)], { signal });
+    await putWhole(store, manifestKey(address), signDocument(manifest, signer), { signal });
     return manifest;
   }
 

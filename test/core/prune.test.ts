@@ -77,6 +77,15 @@ test("what no rule asks for goes with its packs and the record of its run, and t
   await expectWhole();
 });
 
+test("the record of a run goes with what it stored, also where it can not be read", async () => {
+  const [oldest] = await days(3);
+  const record = [...store.objects.keys()].find((key) => key.includes(`/runs/${oldest!.snapshotId}`))!;
+  store.objects.set(record, store.objects.get(record)!.subarray(1));
+  await prune({ keepLast: 1 });
+  expect(isThere(oldest!)).toBe(false);
+  await expectWhole();
+});
+
 test("a pack stays for as long as a snapshot that is kept was built on it, and its snapshot does not", async () => {
   const full = await host.run({ packs: 2 });
   wait(5);

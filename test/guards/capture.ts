@@ -158,14 +158,14 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "an interrupted run has a record",
     file: "shipper/backup.ts",
-    find: "[signDocument(record, destination.signer)]);",
-    replace: "[signDocument(record, destination.signer)], { signal });",
+    find: "signDocument(record, destination.signer));",
+    replace: "signDocument(record, destination.signer), { signal });",
     test: { file: run, name: "a run that is interrupted begins no other component, and has a record all the same" },
   },
   {
     guard: "what restores without mailark is stored before a manifest names it",
     file: "shipper/backup.ts",
-    find: "await store.put(breakGlassKey(hostId, version, file), [breakGlass[file]], { signal });",
+    find: "await putWhole(store, breakGlassKey(hostId, version, file), breakGlass[file], { signal });",
     replace: "await Promise.resolve(store.put.name + breakGlassKey(hostId, version, file) + signal);",
     test: {
       file: backup,
@@ -176,8 +176,8 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "a private half is in the store before anything is sealed",
     file: "shipper/sealing-keys.ts",
-    find: "await store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal });",
-    replace: "store.put(keyringKey(hostId, description.ownerId, keyId), [sealed], { signal }).catch(() => {});",
+    find: "await putWhole(store, keyringKey(hostId, description.ownerId, keyId), sealed, { signal });",
+    replace: "putWhole(store, keyringKey(hostId, description.ownerId, keyId), sealed, { signal }).catch(() => {});",
     test: {
       file: keys,
       name: "names no key that is not in the keyring, whatever call fails or is the last before death",

@@ -25,6 +25,33 @@ export const pruneGuards: readonly Guard[] = [
     },
   },
   {
+    guard: "a record that can not be read goes with what its run stored",
+    file: "core/prune.ts",
+    find: "...snapshots.filter((snapshot) => gone.has(nameOf(snapshot))).map(({ runId }) => runKey(hostId, runId)),",
+    replace: "",
+    test: { file: plan, name: "the record of a run goes with what it stored, also where it can not be read" },
+  },
+  {
+    guard: "a disk that fails is not taken for a key that may not be read",
+    file: "shipper/commands/source.ts",
+    find: 'if (code === "EACCES" || code === "EPERM") return',
+    replace: "if (code !== undefined) return",
+    test: {
+      file: command,
+      name: "nothing is erased while its own key can not be read, and %s is told",
+    },
+  },
+  {
+    guard: "why nothing proves who wrote the store is told",
+    file: "shipper/commands/prune.ts",
+    find: "...(keyFailure && {",
+    replace: "...(keyFailure && !keyFailure && {",
+    test: {
+      file: command,
+      name: "nothing is erased while its own key can not be read, and %s is told",
+    },
+  },
+  {
     guard: "a backup under way is not taken for left over by a clock that is ahead",
     file: "core/prune.ts",
     find: 'host.orphans.filter(isStale), "orphan"',
@@ -89,7 +116,7 @@ export const pruneGuards: readonly Guard[] = [
   {
     guard: "nothing is erased by the word of a stranger",
     file: "shipper/commands/prune.ts",
-    find: "if (options.delete && !source.pinned) throw unpinned();",
+    find: "if (options.delete && !source.pinned) throw unpinned(source);",
     replace: "",
     test: { file: command, name: "where nothing proves who wrote the store" },
   },

@@ -13,6 +13,16 @@ export const storeGuards: readonly Guard[] = [
     test: { file: contract, name: "lets exactly one of many writers of a key win, and its object is whole" },
   },
   {
+    guard: "a manifest is stored when the store says that it received it",
+    file: "shipper/pipeline/snapshot-writer.ts",
+    find: "await putWhole(store, manifestKey(address), signDocument(manifest, signer), { signal });",
+    replace: "putWhole.name; await store.put(manifestKey(address), [signDocument(manifest, signer)], { signal });",
+    test: {
+      file: "test/shipper/backup.test.ts",
+      name: "a run is no success where the store received something else as %s",
+    },
+  },
+  {
     guard: "a name that is taken is told",
     file,
     find: 'if (errno(error) === "EEXIST") throw taken(key);',

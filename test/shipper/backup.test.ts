@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { generateIdentity } from "../../core/age/age.ts";
 import { systemClock } from "../../core/ports/clock.ts";
@@ -86,6 +87,25 @@ describe("a component that fails", () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
   });
 });
+
+test.each(["break-glass/", "keyring/", ".pack", "manifest.json", "runs/"])(
+  "a run is no success where the store received something else as %s",
+  async (kind) => {
+    const store = memoryStore();
+    const strange: ObjectWriter = {
+      put: async (key, body) => ({ ...(await store.put(key, body)), ...(key.includes(kind) && { bytes: 1 }) }),
+    };
+    const mail = component("mail", async ({ writer, keys }) => {
+      await writer.part("mailboxes", Readable.from([Buffer.from("a mailbox")]), await keys.host());
+      return nothing;
+    });
+    const ended = await run([mail], strange).then(
+      ({ outcomes }) => outcomes[0]?.error,
+      (error) => error,
+    );
+    expect(ended).toMatchObject({ code: "UPLOAD_MISMATCH" });
+  },
+);
 
 test("a run that is interrupted begins no other component, and has a record all the same", async () => {
   const store = memoryStore();

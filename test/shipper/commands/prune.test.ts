@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
 import { manifestKey } from "../../../core/keys.ts";
+import { nodeFiles } from "../../../core/ports/files.ts";
 import type { FileStore } from "../../../core/stores/file.ts";
 import { type Circumstances, type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { datedStore } from "../../fixtures/dated-store.ts";
+import { errnoError } from "../../fixtures/faults.ts";
 import { makeFolder, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
 import { type PaperHost, paperHost, type Written } from "../../fixtures/paper-host.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -160,6 +162,19 @@ describe("on the host itself", () => {
     const said = await machine.configured(["prune", "--delete"], later(3));
     expect(said.code).toBe(2);
     expect(said.stderr).toContain("keep-lats");
+  });
+
+  test.each(["EACCES", "EIO"])("nothing is erased while its own key can not be read, and %s is told", async (code) => {
+    const openSync = ((path: string, ...more: [string]) => {
+      if (String(path).endsWith("signing.pem")) throw errnoError(code, "open");
+      return nodeFiles.openSync(path, ...more);
+    }) as typeof nodeFiles.openSync;
+    const ports = { ...later(3).ports, files: { ...nodeFiles, openSync } };
+    const said = await machine.configured(["prune", "--delete"], { ports });
+    expect(said.code).not.toBe(0);
+    expect(said.stderr).toContain(code);
+    expect((await machine.configured(["verify"])).stdout).toContain("Intact: 3 snapshots");
+    if (code === "EIO") expect((await machine.configured(["verify"], { ports })).stderr).toContain("EIO");
   });
 
   test("it does not run at the same time as a backup", async () => {

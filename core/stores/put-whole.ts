@@ -1,0 +1,20 @@
+import { crc64nvme } from "../crc64nvme.ts";
+import { agree, uploadMismatch } from "./receipt.ts";
+import type { ObjectWriter } from "./store.ts";
+
+/**
+ * Stores what is in memory, and judges the store by its receipt.
+ *
+ * @throws MailarkError as `put`; `UPLOAD_MISMATCH` where the store received other bytes than were sent, as far as it can say.
+ */
+export async function putWhole(
+  store: ObjectWriter,
+  key: string,
+  content: Uint8Array,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<void> {
+  const receipt = await store.put(key, [content], options);
+  const sum = crc64nvme();
+  sum.update(content);
+  if (!agree(receipt, { bytes: content.length, crc64nvme: sum.digest() })) throw uploadMismatch();
+}
