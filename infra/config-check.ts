@@ -28,7 +28,7 @@ function checkMembers(given: Members, tell: Tell) {
     tell("replicaRegion", given.replicaRegion, "name another region than the deployment's own, or leave it out");
   }
   if (isObject(given.objectLock)) checkLock(given.objectLock, tell);
-  if (isObject(given.schedules)) checkSchedules(given.schedules, tell);
+  if (isObject(given.schedules)) checkSchedules(given.schedules, given.timeZone, tell);
 }
 
 interface Check {
@@ -91,7 +91,7 @@ function checkLock(lock: Members, tell: Tell) {
 
 const tierNames = ["databases", "files", "mail", "full"];
 
-function checkSchedules(schedules: Members, tell: Tell) {
+function checkSchedules(schedules: Members, timeZone: unknown, tell: Tell) {
   refuseUnknown(schedules, tierNames, "schedules.", tell);
   for (const [tier, timing] of Object.entries(schedules)) {
     const member = `schedules.${tier}`;
@@ -100,7 +100,7 @@ function checkSchedules(schedules: Members, tell: Tell) {
       continue;
     }
     refuseUnknown(timing, ["expression", "windowMinutes"], `${member}.`, tell);
-    const complaint = complaintOfExpression(timing.expression);
+    const complaint = complaintOfExpression(timing.expression) ?? complaintOfNight(timing.expression, timeZone);
     if (complaint !== undefined) tell(`${member}.expression`, timing.expression, complaint);
     if (timing.windowMinutes !== undefined && !integer(0, 1440)(timing.windowMinutes)) {
       tell(`${member}.windowMinutes`, timing.windowMinutes, "give whole minutes from 0 to 1440");
@@ -121,6 +121,13 @@ function complaintOfExpression(expression: unknown): string | undefined {
   return (fields[2] === "?") === (fields[4] === "?")
     ? "in cron(…) exactly one of day and weekday must be ?, such as cron(0 5 * * ? *)"
     : undefined;
+}
+
+/** EventBridge Scheduler passes over local times that the clock jumps over in spring. */
+function complaintOfNight(expression: unknown, timeZone: unknown): string | undefined {
+  const hour = /^cron\(\s*\S+\s+0?([123])\s/.exec(String(expression))?.[1];
+  if (hour === undefined || timeZone === undefined || timeZone === "UTC") return undefined;
+  return `one night a year there may be no such time in ${timeZone}: choose an hour outside of 1 to 3, or leave timeZone out for UTC`;
 }
 
 function isTimeZone(value: unknown): boolean {

@@ -1,6 +1,7 @@
-import { App, type AppProps, Validations } from "aws-cdk-lib";
+import { App, type AppProps, DefaultStackSynthesizer, Validations } from "aws-cdk-lib";
 import { AwsSolutionsChecks } from "cdk-nag";
 import type { Config } from "./config.ts";
+import { ControlStack } from "./control/control-stack.ts";
 import { readConfig } from "./deployment.ts";
 import { ReplicaStack } from "./vault/replica-stack.ts";
 import { VaultStack } from "./vault/vault-stack.ts";
@@ -20,11 +21,18 @@ const features = {
 export function mailarkApp(config: Config, { context, ...props }: AppProps = {}): App {
   const deployment = readConfig(config);
   const { name, replicaRegion } = deployment;
-  const app = new App({ ...props, context: { ...features, ...context }, analyticsReporting: false });
+  const app = new App({
+    ...props,
+    context: { ...features, ...context },
+    analyticsReporting: false,
+    // The CLI asks for the bootstrap's version itself.
+    defaultStackSynthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
+  });
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   const vault = new VaultStack(app, `${name}-vault`, deployment);
   if (replicaRegion !== undefined) {
     vault.addStackDependency(new ReplicaStack(app, `${name}-replica`, deployment, replicaRegion));
   }
+  new ControlStack(app, `${name}-control`, deployment, vault).addStackDependency(vault);
   return app;
 }

@@ -21,5 +21,12 @@ export const documentKinds = ["backup", "drill", "restore", "install", "doctor"]
 export type DocumentKind = (typeof documentKinds)[number];
 export const documentName = ({ name }: Pick<Named, "name">, kind: DocumentKind) => `${name}-${kind}`;
 
-/** Tag by which machines are known; its value says what they are. */
-export const machineTag = "mailark";
+/** Tag of the machines that are backed up. */
+export const hostTag = { key: "mailark", value: "host" } as const;
+
+/** Parameter of SSM, a SecureString, that holds the drill key. It is put there by hand and is no part of a stack. */
+export const drillKeyParameter = ({ name }: Pick<Named, "name">) => `/${name}/drill-key`;
+
+/** URL of the vault as a store in a host's configuration. */
+export const storeUrl = (named: Named) =>
+  `s3://${bucketName(named, "data")}?region=${named.region}&keyring=${bucketName(named, "keyring")}`;

@@ -3,8 +3,9 @@ import type { Key } from "aws-cdk-lib/aws-kms";
 import { BlockPublicAccess, Bucket, BucketEncryption, ObjectOwnership } from "aws-cdk-lib/aws-s3";
 import type { Construct } from "constructs";
 import type { Deployment } from "../deployment.ts";
+import { drillIdentity } from "../host/drill-identity.ts";
 import { hostIdentity } from "../host/host-identity.ts";
-import { bucketArn, bucketName, vaultAlias } from "../names.ts";
+import { bucketArn, bucketName, storeUrl, vaultAlias } from "../names.ts";
 import { createOnlyRules } from "./bucket-rules.ts";
 import { replicate } from "./replication.ts";
 import { announceObjects, backupLifecycle, controlLifecycle, keyringLifecycle, vaultBucket } from "./vault-bucket.ts";
@@ -71,7 +72,10 @@ export class VaultStack extends Stack implements Vault {
       replicate(this, { from: deployment, to: { ...deployment, region: replicaRegion }, vault: this });
     }
     hostIdentity(this, deployment, key.keyArn);
-    const store = `s3://${nameOf("data")}?region=${region}&keyring=${nameOf("keyring")}`;
-    new CfnOutput(this, "Store", { value: store, description: "URL of the store in a host's configuration" });
+    drillIdentity(this, deployment, key.keyArn);
+    new CfnOutput(this, "Store", {
+      value: storeUrl(deployment),
+      description: "URL of the store in a host's configuration",
+    });
   }
 }

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import example from "../../infra/config.example.ts";
 import type { Config } from "../../infra/config.ts";
@@ -80,23 +82,36 @@ describe("a deployment's configuration", () => {
     expect(complaint(changes)).toContain(expected);
   });
 
+  test("keeps schedules out of the night hours that a time zone skips in spring", () => {
+    const night = { schedules: { full: { expression: "cron(30 2 ? * SUN *)" } } };
+    expect(complaint(night)).toContain("one night a year there may be no such time in Europe/Berlin");
+    expect(complaint({ ...night, timeZone: undefined })).toBe("none");
+  });
+
   test("tells every mistake at once", () => {
     expect(complaint({ name: "", undoDays: -1 }).split("\n")).toHaveLength(4);
   });
 });
 
-test("synth writes the templates of the example where nothing is configured, without any credentials", async () => {
+test("synth writes templates and bundles of the example where nothing is configured, without credentials", async () => {
   const out = scratchDirectory();
   const { code, stderr } = await run("infra/app.ts", out);
-  expect(stderr).toBe("");
+  expect(stderr).not.toMatch(/error|docker/i);
   expect(code).toBe(0);
-  expect(readdirSync(out)).toContain("mailark-vault.template.json");
+  const written = readdirSync(out);
+  expect(written).toEqual(expect.arrayContaining(["mailark-vault.template.json", "mailark-control.template.json"]));
+  const bundles = written.filter((name) => name.startsWith("asset.") && existsSync(join(out, name, "index.js")));
+  expect(bundles).toHaveLength(2);
+  for (const bundle of bundles) {
+    const loaded = createRequire(import.meta.url)(join(out, bundle, "index.js")) as { handler?: unknown };
+    expect(loaded.handler).toBeTypeOf("function");
+  }
 });
 
 const run = (script: string, CDK_OUTDIR: string) =>
   new Promise<{ code: number | string; stderr: string }>((resolve) => {
-    const env = { PATH: "/usr/bin:/bin", HOME: "/nonexistent", CDK_OUTDIR };
-    execFile(process.execPath, [script], { cwd: repository, env }, (error, _, stderr) =>
+    const { PATH, HOME } = process.env;
+    execFile(process.execPath, [script], { cwd: repository, env: { PATH, HOME, CDK_OUTDIR } }, (error, _, stderr) =>
       resolve({ code: error?.code ?? 0, stderr }),
     );
   });

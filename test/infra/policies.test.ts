@@ -34,7 +34,41 @@ describe("of all policies of all stacks", () => {
         type !== "AWS::IAM::Role" &&
         (notResources.length > 0 || resources.some((resource) => resource === "*")),
     );
-    expect(boundless.map(({ sid }) => sid)).toEqual(["Channel"]);
+    expect(boundless.map(({ sid }) => sid).sort()).toEqual(["Channel", "SeeFleet"]);
+  });
+
+  test("each way to a host goes through one document, to machines with the tag", () => {
+    const sending = granted.filter(({ actions }) => actions.includes("ssm:SendCommand"));
+    expect(sending.map(({ resources, conditions }) => [resources, conditions])).toEqual([
+      [["arn:aws:ssm:eu-central-1:111122223333:document/mailark-backup"], {}],
+      [
+        [
+          "arn:aws:ec2:eu-central-1:111122223333:instance/*",
+          "arn:aws:ssm:eu-central-1:111122223333:managed-instance/*",
+        ],
+        { StringEquals: { "ssm:resourceTag/mailark": "host" } },
+      ],
+    ]);
+  });
+
+  test("none lets a function write where backups are", () => {
+    const writing = granted.filter(
+      ({ where, actions }) => where.startsWith("mailark-control") && actions.includes("s3:PutObject"),
+    );
+    const places = writing.flatMap(({ resources }) => resources);
+    expect(places.length).toBeGreaterThan(1);
+    expect(places.filter((place) => !place.startsWith("arn:aws:s3:::mailark-control-"))).toEqual([]);
+  });
+
+  test("the vault's key is used through S3 and SSM only", () => {
+    const direct = granted.filter(
+      ({ actions, resources, conditions, type }) =>
+        type !== "AWS::KMS::Key" &&
+        actions.some((action) => action.startsWith("kms:")) &&
+        resources.some((resource) => /Key961B73FD/.test(resource)) &&
+        conditions.StringEquals?.["kms:ViaService"] === undefined,
+    );
+    expect(wheres(direct)).toEqual([]);
   });
 
   test("only keys and services that belong to the account are trusted", () => {

@@ -1,0 +1,76 @@
+import { Aws, Duration } from "aws-cdk-lib";
+import { Rule } from "aws-cdk-lib/aws-events";
+import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { Construct } from "constructs";
+import type { Deployment } from "../deployment.ts";
+import { bucketName } from "../names.ts";
+import { alarm } from "./alarm.ts";
+import type { Alerts } from "./alerts.ts";
+import { MailarkFunction } from "./mailark-function.ts";
+import type { VaultAccess } from "./vault-access.ts";
+
+/** Judges every snapshot that arrives. */
+export function verifyFunction(
+  scope: Construct,
+  deployment: Deployment,
+  alerts: Alerts,
+  vault: VaultAccess,
+): MailarkFunction {
+  const { account, region } = deployment;
+  const verify = new MailarkFunction(scope, "Verify", {
+    name: "verify",
+    deployment,
+    alerts,
+    timeoutMinutes: 15,
+    memoryMb: 1024,
+  });
+  vault.grantRead(verify);
+  vault.grantControl(verify, { read: ["hosts", "latest", "verdicts"], write: ["latest", "verdicts"] });
+  verify.allow(
+    new PolicyStatement({
+      sid: "Announce",
+      actions: ["events:PutEvents"],
+      resources: [`arn:${Aws.PARTITION}:events:${region}:${account}:event-bus/default`],
+      conditions: { StringEquals: { "events:source": "mailark" } },
+    }),
+  );
+  const target = () =>
+    new LambdaFunction(verify.function, {
+      deadLetterQueue: alerts.deadLetters,
+      retryAttempts: 24,
+      maxEventAge: Duration.hours(12),
+    });
+  new Rule(scope, "ManifestArrived", {
+    ruleName: `${deployment.name}-manifest-arrived`,
+    description: "A snapshot is complete: judge it",
+    eventPattern: {
+      source: ["aws.s3"],
+      detailType: ["Object Created"],
+      detail: { bucket: { name: [bucketName(deployment, "data")] }, object: { key: [{ suffix: "/manifest.json" }] } },
+    },
+    targets: [target()],
+  });
+  new Rule(scope, "VerificationRequested", {
+    ruleName: `${deployment.name}-verification-requested`,
+    description: "A sweep asks for a snapshot to be judged",
+    eventPattern: { source: ["mailark"], detailType: ["Verification Requested"] },
+    targets: [target()],
+  });
+  alarm(scope, alerts, {
+    entry: "no-good-snapshot",
+    severity: "critical",
+    says: "no snapshot was found intact for a day",
+    metric: verify.metric("SnapshotsIntact", Duration.days(1)),
+    least: 1,
+  });
+  alarm(scope, alerts, {
+    entry: "no-sweep",
+    severity: "warning",
+    says: "nobody has looked for two days for snapshots whose event was lost",
+    metric: verify.metric("SweepsDone", Duration.days(1)),
+    least: 1,
+    periods: 2,
+  });
+  return verify;
+}
