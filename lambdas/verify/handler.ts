@@ -1,13 +1,9 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
-import { S3Client } from "@aws-sdk/client-s3";
 import { MailarkError } from "../../core/errors.ts";
-import { systemClock } from "../../core/ports/clock.ts";
 import { environment } from "../runtime/environment.ts";
-import { eventSender } from "../runtime/events.ts";
 import { handler as wrapped } from "../runtime/handler.ts";
-import { s3ControlStore } from "../runtime/s3-control-store.ts";
-import { measureIn, vaultReader } from "../runtime/s3-vault.ts";
-import { readEvent, verdictDetail } from "./event.ts";
+import { verifyPorts } from "../runtime/verify-ports.ts";
+import { readEvent } from "./event.ts";
 import { type SweepPorts, sweep } from "./sweep.ts";
 import { type VerifyPorts, verifySnapshot } from "./verify-snapshot.ts";
 
@@ -15,7 +11,7 @@ let ports: (VerifyPorts & SweepPorts) | undefined;
 
 /** Woken by a manifest that arrives, by a request for one snapshot, and by the schedules of sweeps. */
 export const handler = wrapped(async (event: unknown, { logger, metrics, signal }) => {
-  ports ??= connect();
+  ports ??= verifyPorts();
   const wanted = readEvent(event, environment("DATA_BUCKET"));
   if (wanted === undefined) {
     throw new MailarkError("ARGUMENT_INVALID", "the event asks for nothing that this function does", {
@@ -36,25 +32,3 @@ export const handler = wrapped(async (event: unknown, { logger, metrics, signal 
   logger.info("a snapshot was judged", { hostId, component, snapshotId, outcome, findingCount });
   return { outcome, findingCount };
 });
-
-function connect(): VerifyPorts & SweepPorts {
-  const buckets = {
-    data: environment("DATA_BUCKET"),
-    keyring: environment("KEYRING_BUCKET"),
-    region: environment("AWS_REGION"),
-  };
-  const client = new S3Client({});
-  const send = eventSender();
-  return {
-    vault: vaultReader(buckets),
-    measure: measureIn(client, buckets.data),
-    control: s3ControlStore(client, environment("CONTROL_BUCKET")),
-    clock: systemClock,
-    announce: (verdict, hostName) => send("Snapshot Judged", [verdictDetail(verdict, hostName)]),
-    request: (addresses, deep) =>
-      send(
-        "Verification Requested",
-        addresses.map((address) => ({ ...address, deep })),
-      ),
-  };
-}
