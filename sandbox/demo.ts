@@ -5,7 +5,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
+import { demoBucket, demoDirectory } from "./demo-store.ts";
 import { configurationOf } from "./host/configuration.ts";
 import { destroyMachine } from "./host/destroy.ts";
 import { type SandboxHost, startHost } from "./host/host.ts";
@@ -19,14 +20,18 @@ import { Storyteller } from "./storyteller.ts";
 const story = new Storyteller();
 const operator = mkdtempSync(join(tmpdir(), "mailark-demo-"));
 const recoveryKey = join(operator, "recovery.key");
-const store = join(operator, "store");
 const program = new URL("../shipper/mailark.ts", import.meta.url).pathname;
+
+const { store: kind } = parseArgs({ options: { store: { type: "string", default: "directory" } } }).values;
+if (kind !== "directory" && kind !== "s3") throw new Error("--store is directory or s3");
+const store = kind === "s3" ? await demoBucket(operator) : demoDirectory(join(operator, "store"));
 
 let host: SandboxHost | undefined;
 try {
   await tell();
 } finally {
   await host?.stop();
+  await store.close();
   rmSync(operator, { recursive: true, force: true });
 }
 
@@ -51,11 +56,12 @@ async function tell(): Promise<void> {
   const config = join(here.etc, "mailark", "config.yaml");
   const mailark = (shown: string, args: readonly string[], statuses?: readonly number[]) =>
     story.command(shown, [process.execPath, program, "--config", config, ...args], statuses);
-  const { stdout: sheet } = await mailark(`mailark init --store file://${store}`, [
+  store.actAsHost();
+  const { stdout: sheet } = await mailark(`mailark init --store ${store.url}`, [
     "init",
     "--yes",
     ...["--name", "mail.example.test"],
-    ...["--store", `file://${store}`],
+    ...["--store", store.url],
     ...["--state", join(here.directory, "mailark-state")],
     ...["--component", "mail", "mysql"],
     ...["--mail-root", here.vmail],
@@ -70,6 +76,8 @@ async function tell(): Promise<void> {
     "the configuration now names all of the sandbox's services: init looks for them in a machine's usual places",
   );
   await mailark("mailark backup", ["backup"]);
+  if (kind === "s3") story.say("the host's credentials can only create; what follows needs others, which can read");
+  store.actAsOperator();
   await mailark("mailark verify --deep --identity recovery.key", ["verify", "--deep", "--identity", recoveryKey]);
   const password = join(operator, "probe-password");
   writeFileSync(password, `${mailboxPassword}\n`, { mode: 0o600 });
@@ -94,10 +102,10 @@ async function tell(): Promise<void> {
   story.say("no database, no mailbox, no queue, no configuration, not even mailark's own");
 
   story.chapter("Back from the encrypted store, with the recovery key");
-  await mailark("mailark restore --all --store file://… --identity recovery.key --fingerprint …", [
+  await mailark("mailark restore --all --store … --identity recovery.key --fingerprint …", [
     "restore",
     "--all",
-    ...["--store", `file://${store}`],
+    ...["--store", store.url],
     ...["--identity", recoveryKey],
     ...["--fingerprint", fingerprint],
   ]);
@@ -123,14 +131,15 @@ async function tell(): Promise<void> {
   );
 
   story.chapter("And without mailark: sh, age, zstd, tar, jq and awk");
-  const [hostId = ""] = readdirSync(join(store, "hosts"));
-  const glass = join(store, "hosts", hostId, "break-glass");
+  const directory = await store.directory();
+  const [hostId = ""] = readdirSync(join(directory, "hosts"));
+  const glass = join(directory, "hosts", hostId, "break-glass");
   const script = join(glass, readdirSync(glass)[0] ?? "", "restore.sh");
   const target = join(operator, "by-hand");
   mkdirSync(target, { mode: 0o700 });
   await story.command("sh restore.sh STORE HOST mail latest recovery.key TARGET", [
     "sh",
-    ...[script, store, hostId, "mail", "latest", recoveryKey, join(target, "mail")],
+    ...[script, directory, hostId, "mail", "latest", recoveryKey, join(target, "mail")],
   ]);
   compare(
     "the same files as mailark brought back",
