@@ -1,15 +1,17 @@
-/** Run by memory.test.ts: stores a part of so many bytes in a directory, then says how much memory that took. */
+/** Run by memory.test.ts: stores a part of so many bytes in a store, then says how much memory that took. */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { generateIdentity, keyIdOf, sealer } from "../../core/age/age.ts";
 import { systemClock } from "../../core/ports/clock.ts";
 import { nodeFiles } from "../../core/ports/files.ts";
 import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
 import { newSnapshotId } from "../../core/snapshot-id.ts";
 import { fileStore } from "../../core/stores/file.ts";
+import { parseS3Url } from "../../core/stores/s3-url.ts";
 import { SnapshotWriter } from "../../shipper/pipeline/snapshot-writer.ts";
 
-const [directory = "", size = ""] = process.argv.slice(2);
+const [url = "", size = ""] = process.argv.slice(2);
 
 /** In turn what does not compress, what compresses as a dump does, and what is all the same. */
 async function* mixed(bytes: number): AsyncGenerator<Buffer> {
@@ -26,13 +28,19 @@ async function* mixed(bytes: number): AsyncGenerator<Buffer> {
   }
 }
 
+/** As the program opens it. */
+async function open() {
+  if (!url.startsWith("s3:")) return fileStore(fileURLToPath(url), { files: nodeFiles, clock: systemClock });
+  return (await import("../../core/stores/s3.ts")).s3Store(parseS3Url(url));
+}
+
 const { recipient } = generateIdentity();
 const started = systemClock.now();
 let stored = 0;
 const writer = new SnapshotWriter({
   address: { hostId: "host-1", component: "mysql", snapshotId: newSnapshotId(started) },
   runId: newSnapshotId(started),
-  store: fileStore(directory, { files: nodeFiles, clock: systemClock }),
+  store: await open(),
   signer: signerOf(generateSigningKey()),
   breakGlass: `1-${"0".repeat(16)}`,
   signal: new AbortController().signal,
