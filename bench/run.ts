@@ -10,8 +10,9 @@ import { loadText, machineFacts } from "./machine.ts";
 import { mysql } from "./mysql.ts";
 import { postgres } from "./postgres.ts";
 import type { Bench } from "./report.ts";
+import { s3 } from "./s3.ts";
 
-const benches: Readonly<Record<string, Bench>> = { age, host, mysql, postgres };
+const benches: Readonly<Record<string, Bench>> = { age, host, mysql, postgres, s3 };
 
 process.exitCode = await main(process.argv.slice(2));
 
