@@ -131,10 +131,10 @@ describe("erases nothing", () => {
 
 describe("on the host itself", () => {
   beforeEach(async () => {
+    machine = commandLine(scratchDirectory());
     makeFolder(`${machine.vmail}/example.com/alice/Maildir`);
     writeFile(`${machine.vmail}/example.com/alice/Maildir/cur/1.a:2,S`, "Subject: one\r\n\r\none");
-    machine = { ...machine, store: `file://${join(machine.directory, "own")}` };
-    await machine.init(["--store", machine.store]);
+    await machine.init();
     machine.edit((text) =>
       text.replace(
         /^store: .*$/m,
