@@ -79,7 +79,9 @@ export const breakGlassKey = (hostId: string, version: string, file: "restore.sh
 export const doctorPrefix = (hostId: string) => `hosts/${hostId}/doctor/`;
 /** Whether it is the key of a break-glass object, whose version says what is in it. */
 export const isBreakGlassKey = (key: string): boolean => /^hosts\/[^/]+\/break-glass\//.test(key);
-export const keyringPrefix = (hostId: string) => `keyring/${hostId}/`;
+/** What keys of the keyring begin with: it may lie in a place of its own. */
+export const keyringRoot = "keyring/";
+export const keyringPrefix = (hostId: string) => `${keyringRoot}${hostId}/`;
 export const keyringKey = (hostId: string, ownerId: string, keyId: string) =>
   checkedKey(`${keyringPrefix(hostId)}${ownerId}/${keyId}.age`);
 

@@ -11,6 +11,7 @@ import { type Clock, systemClock } from "../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../core/ports/files.ts";
 import { bandwidthLimit as limitBandwidth } from "../core/stores/bandwidth.ts";
 import { deferredStore } from "../core/stores/deferred.ts";
+import { dividedStore } from "../core/stores/divided.ts";
 import { fileStore } from "../core/stores/file.ts";
 import { type RetryOptions, withRetries } from "../core/stores/retry.ts";
 import type { ObjectEraser, ObjectReader, ObjectWriter } from "../core/stores/store.ts";
@@ -102,8 +103,14 @@ function storeAt(url: string, { files, clock }: Ports, { bandwidthLimit, failed 
   const { s3, directory } = placeOf(url);
   if (directory !== undefined) return fileStore(directory, { files, clock });
   const pace = bandwidthLimit === undefined ? undefined : limitBandwidth(bandwidthLimit, clock);
-  const store = deferredStore(async () => (await import("../core/stores/s3.ts")).s3Store(s3, { pace }));
-  return withRetries(store, { clock, random: Math.random, failed });
+  const open = (bucket: string) => {
+    const store = deferredStore(async () =>
+      (await import("../core/stores/s3.ts")).s3Store({ ...s3, bucket }, { pace }),
+    );
+    return withRetries(store, { clock, random: Math.random, failed });
+  };
+  const { bucket, keyringBucket } = s3;
+  return keyringBucket === undefined ? open(bucket) : dividedStore(open(bucket), open(keyringBucket));
 }
 
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {

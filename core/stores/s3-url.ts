@@ -8,6 +8,8 @@ import { isKey } from "../keys.ts";
 /** A store in S3, or in what speaks its protocol. */
 export interface S3Place {
   readonly bucket: string;
+  /** Bucket that the keyring lies in. `undefined`: the same. */
+  readonly keyringBucket: string | undefined;
   /** What all keys begin with in the bucket: empty, or ending in a slash. */
   readonly prefix: string;
   /** `undefined`: AWS. */
@@ -25,9 +27,11 @@ export interface S3Place {
   readonly conditional: boolean;
 }
 
+const bucketName = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 const example = "s3://BUCKET/PREFIX?region=eu-central-1";
 /** What may stand in a URL, after the `?`. */
 export const s3Parameters = [
+  "keyring",
   "region",
   "endpoint",
   "path-style",
@@ -50,7 +54,7 @@ export function parseS3Url(url: string): S3Place {
       "leave them out: credentials come from the environment, a profile or the machine's role",
     );
   }
-  if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(authority)) {
+  if (!bucketName.test(authority)) {
     throw invalid(
       "the URL of the store names no bucket",
       `write ${example}; a bucket's name is 3 to 63 of a-z 0-9 . -`,
@@ -78,6 +82,13 @@ export function parseS3Url(url: string): S3Place {
       "choose a class with instant access: STANDARD, STANDARD_IA, INTELLIGENT_TIERING, GLACIER_IR",
     );
   }
+  const keyringBucket = given.get("keyring");
+  if (keyringBucket !== undefined && (!bucketName.test(keyringBucket) || keyringBucket === authority)) {
+    throw invalid(
+      "keyring in the URL of the store names no other bucket",
+      "name the bucket that keys lie in, or leave it out when it is the same",
+    );
+  }
   const kmsKey = given.get("kms-key");
   if (kmsKey !== undefined && !/^[A-Za-z0-9:/_-]+$/.test(kmsKey)) {
     throw invalid("kms-key in the URL of the store is none", "give the ARN or the id of a key");
@@ -88,6 +99,7 @@ export function parseS3Url(url: string): S3Place {
   }
   return {
     bucket: authority,
+    keyringBucket,
     prefix: prefix === "" ? "" : `${prefix}/`,
     endpoint,
     region,

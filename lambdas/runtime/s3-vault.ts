@@ -1,6 +1,7 @@
 import { HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { MailarkError } from "../../core/errors.ts";
 import { systemClock } from "../../core/ports/clock.ts";
+import { dividedStore } from "../../core/stores/divided.ts";
 import { withRetries } from "../../core/stores/retry.ts";
 import { s3Store } from "../../core/stores/s3.ts";
 import { parseS3Url } from "../../core/stores/s3-url.ts";
@@ -17,13 +18,7 @@ export interface VaultBuckets {
 export function vaultReader({ data, keyring, region }: VaultBuckets): ObjectReader {
   const open = (bucket: string) =>
     withRetries(s3Store(parseS3Url(`s3://${bucket}?region=${region}`)), { clock: systemClock, random: Math.random });
-  const stores = { data: open(data), keyring: open(keyring) };
-  const at = (key: string) => (key.startsWith("keyring/") ? stores.keyring : stores.data);
-  return {
-    get: (key, options) => at(key).get(key, options),
-    head: (key, options) => at(key).head(key, options),
-    list: (prefix, options) => at(prefix).list(prefix, options),
-  };
+  return dividedStore(open(data), open(keyring));
 }
 
 /** What S3 measured of an object in the data bucket, and which version it was. Costs one HEAD. */

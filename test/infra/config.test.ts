@@ -1,6 +1,5 @@
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import example from "../../infra/config.example.ts";
@@ -102,11 +101,26 @@ test("synth writes templates and bundles of the example where nothing is configu
   expect(written).toEqual(expect.arrayContaining(["mailark-vault.template.json", "mailark-control.template.json"]));
   const bundles = written.filter((name) => name.startsWith("asset.") && existsSync(join(out, name, "index.js")));
   expect(bundles).toHaveLength(2);
+  const refusals: string[] = [];
   for (const bundle of bundles) {
-    const loaded = createRequire(import.meta.url)(join(out, bundle, "index.js")) as { handler?: unknown };
-    expect(loaded.handler).toBeTypeOf("function");
+    const script = `require(${JSON.stringify(join(out, bundle, "index.js"))}).handler({}, { getRemainingTimeInMillis: () => 9000 })
+      .catch((error) => console.log("refused: " + error.message))`;
+    refusals.push(await evaluated(script));
   }
+  const said = refusals.map((text) => text.split("\n").find((line) => line.startsWith("refused: ")));
+  expect(said.sort()).toEqual([
+    "refused: requestId: Invalid input: expected string, received undefined",
+    "refused: the event asks for nothing that this function does",
+  ]);
 });
+
+/** What a script prints in a process of its own, with the variables that the stack sets. */
+const evaluated = (script: string) =>
+  new Promise<string>((resolve) => {
+    const bucket = "a-bucket";
+    const env = { AWS_REGION: "eu-central-1", DATA_BUCKET: bucket, KEYRING_BUCKET: bucket, CONTROL_BUCKET: bucket };
+    execFile(process.execPath, ["--eval", script], { env }, (_, stdout) => resolve(stdout));
+  });
 
 const run = (script: string, CDK_OUTDIR: string) =>
   new Promise<{ code: number | string; stderr: string }>((resolve) => {

@@ -6,6 +6,7 @@ describe("the URL of a store in S3", () => {
   test("says bucket, prefix and region; what it does not say is as AWS has it", () => {
     expect(parseS3Url("s3://backups/mail/eu/?region=eu-central-1")).toEqual({
       bucket: "backups",
+      keyringBucket: undefined,
       prefix: "mail/eu/",
       endpoint: undefined,
       region: "eu-central-1",
@@ -22,6 +23,7 @@ describe("the URL of a store in S3", () => {
     const settings = `endpoint=https://s3.example.com:9000&storage-class=STANDARD_IA&kms-key=${kmsKey}&checksum=md5&conditional=false`;
     expect(parseS3Url(`s3://backups?${settings}`)).toEqual({
       bucket: "backups",
+      keyringBucket: undefined,
       prefix: "",
       endpoint: "https://s3.example.com:9000",
       region: "us-east-1",
@@ -34,7 +36,13 @@ describe("the URL of a store in S3", () => {
     expect(parseS3Url("s3://backups?endpoint=https://s3.example.com&path-style=false").pathStyle).toBe(false);
   });
 
+  test("may name another bucket for the keyring", () => {
+    expect(parseS3Url("s3://data?region=r&keyring=keys").keyringBucket).toBe("keys");
+  });
+
   test.each([
+    ["a keyring that is no bucket", "s3://backups?region=r&keyring=Keys_1", /keyring .* no other bucket/],
+    ["a keyring in the same bucket", "s3://backups?region=r&keyring=backups", /keyring .* no other bucket/],
     ["no bucket", "s3:///prefix?region=r", /names no bucket/],
     ["a bucket that can not be one", "s3://Backups_1?region=r", /names no bucket/],
     ["a fragment", "s3://backups?region=r#x", /names no bucket/],
