@@ -24,7 +24,7 @@ async function initialised(options: Parameters<typeof s3Place>[0] = {}): Promise
   const s3 = await s3Place(options);
   onTestFinished(s3.close);
   useCredentials(writer);
-  expect(await host.init(["--store", s3.url()])).toMatchObject({ code: 0, stderr: "" });
+  expect(await host.initInto([s3.url()])).toMatchObject({ code: 0, stderr: "" });
   return s3;
 }
 
@@ -90,12 +90,12 @@ describe("a backup into S3", () => {
     const s3 = await s3Place();
     onTestFinished(s3.close);
     useCredentials(writer);
-    const safe = await host.init(["--store", s3.url()]);
+    const safe = await host.initInto([s3.url()]);
     expect(safe.stdout).toContain("can not replace or erase what was stored before");
     useCredentials(owner);
     const other = commandLine(scratchDirectory());
     makeOddMailboxes(other.vmail);
-    const unsafe = await other.init(["--store", s3.url("&conditional=false&checksum=md5")]);
+    const unsafe = await other.initInto([s3.url("&conditional=false&checksum=md5")]);
     expect(unsafe.stdout).toMatch(/refuses to replace: no, says the checksum: yes, keeps versions: yes/);
     expect(unsafe.stdout).toContain("the version before it stays");
   });
@@ -200,7 +200,7 @@ describe("one clear message", () => {
     const s3 = await s3Place({ clock: late });
     onTestFinished(s3.close);
     useCredentials(writer);
-    const said = await host.init(["--store", s3.url()]);
+    const said = await host.initInto([s3.url()]);
     expect(said.code).toBe(0);
     expect(said.stderr).toMatch(/clock of this machine differs from the store's: asking again/);
     expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
