@@ -2,7 +2,7 @@ import { openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { nodeFiles } from "../../core/ports/files.ts";
-import { errnoError, type Fault, faultPlan, Killed, sweep, withFaults } from "../fixtures/faults.ts";
+import { errnoError, type Fault, faultPlan, type Instead, Killed, sweep, withFaults } from "../fixtures/faults.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
 /** A port with every kind of method. */
@@ -89,6 +89,30 @@ describe("a port with faults", () => {
   test("throws at all later calls of that name, where asked to", async () => {
     const { results } = await run({ at: 1, throw: errnoError("ENOSPC"), always: true });
     expect(results).toEqual(["ENOSPC", "later", [1, 2, 3], "ENOSPC"]);
+  });
+
+  test("throws at all later calls whose names match, where they are named", async () => {
+    const { results } = await run({ at: 2, throw: errnoError("EIO"), always: /^port\.(later|now)$/ });
+    expect(results).toEqual([1, "EIO", [1, 2, 3], "EIO"]);
+  });
+
+  test("does something else at one call or at those that are named, and every step of an iteration as it is", async () => {
+    const twice: Instead = (method) => [method(), method()];
+    expect((await run({ at: 1, instead: twice })).results).toEqual([[1, 2], "later", [1, 2, 3], 3]);
+    expect((await run({ at: 1, instead: twice, always: true })).results[3]).toEqual([3, 4]);
+    const stepped = await run({ at: 4, instead: twice });
+    expect(stepped.results).toEqual([1, "later", [1, 2, 3], 2]);
+    expect(stepped.plan.struck).toBe(true);
+  });
+
+  test("closes what was opened by a call whose answer was lost", () => {
+    const path = join(scratchDirectory(), "file");
+    const files = withFaults(nodeFiles, faultPlan({ at: 1, die: "after" }), "files");
+    const free = openSync("/dev/null", "r");
+    nodeFiles.closeSync(free);
+    expect(() => files.openSync(path, "wx")).toThrow(Killed);
+    expect(openSync(path, "r"), "the descriptor is free again").toBe(free);
+    nodeFiles.closeSync(free);
   });
 
   test("is dead from a call on", async () => {
