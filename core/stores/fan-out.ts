@@ -3,9 +3,8 @@
  * it. A store that fails where another did not gets nothing more, so whatever is put last, such as a manifest, is only where all before it
  * is.
  */
-import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, type MailarkError } from "../errors.ts";
-import { agree, uploadMismatch } from "./receipt.ts";
+import { agree, measured, uploadMismatch } from "./receipt.ts";
 import type { Body, ObjectWriter, Receipt } from "./store.ts";
 import { type WatchedBody, watchedBody } from "./watched-body.ts";
 
@@ -47,11 +46,11 @@ export function fanOut(members: readonly Member[], { same = () => false, lost }:
     async put(key, body, options = {}) {
       const asked = members.filter(isIn);
       if (asked.length === 0) throw out.values().next().value;
-      const source: WatchedBody = Array.isArray(body) ? { body } : watchedBody(body);
-      const answers = await Promise.all(asked.map((member) => ask(member, key, source.body, options)));
+      const answers = await Promise.all(asked.map((member) => ask(member, key, body, options)));
       if (answers.some(({ error }) => error)) {
         if (options.signal?.aborted) throw asMailarkError(options.signal.reason);
-        if (source.failure) throw asMailarkError(source.failure.reason);
+        const [failure] = answers.flatMap(({ failure }) => failure ?? []);
+        if (failure) throw asMailarkError(failure.reason);
       }
       // Another put, under way at the same time, may have found one of them lacking.
       const left = answers.filter(isIn);
@@ -78,8 +77,9 @@ export function fanOut(members: readonly Member[], { same = () => false, lost }:
   /** The answer of a store that received what was sent; those that say otherwise are out, unless all do. */
   async function honest(stored: readonly Answer[], body: Body): Promise<Answer> {
     const [first, ...others] = stored as [Answer, ...Answer[]];
-    if (others.every(({ receipt }) => agree(receipt!, first.receipt!))) return first;
-    const sent = await measure(body);
+    const isSame = ({ receipt }: Answer) => receipt!.crc64nvme !== undefined && agree(receipt!, first.receipt!);
+    if (others.length === 0 || stored.every(isSame)) return first;
+    const sent = await measured(body);
     const right = stored.filter(({ receipt }) => agree(receipt!, sent));
     if (right.length > 0)
       for (const { name } of stored.filter((each) => !right.includes(each))) exclude(name, uploadMismatch());
@@ -91,6 +91,8 @@ interface Answer {
   readonly name: string;
   readonly receipt?: Receipt;
   readonly error?: MailarkError;
+  /** It was the body that failed. */
+  readonly failure?: WatchedBody["failure"];
 }
 
 async function ask(
@@ -99,19 +101,10 @@ async function ask(
   body: Body,
   options: { signal?: AbortSignal },
 ): Promise<Answer> {
+  const sent: WatchedBody = Array.isArray(body) ? { body } : watchedBody(body);
   try {
-    return { name, receipt: await store.put(key, body, options) };
+    return { name, receipt: await store.put(key, sent.body, options) };
   } catch (thrown) {
-    return { name, error: asMailarkError(thrown) };
+    return { name, error: asMailarkError(thrown), failure: sent.failure };
   }
-}
-
-async function measure(body: Body): Promise<Receipt> {
-  const measured = crc64nvme();
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    measured.update(chunk);
-  }
-  return { bytes, crc64nvme: measured.digest() };
 }

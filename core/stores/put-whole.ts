@@ -1,5 +1,4 @@
-import { crc64nvme } from "../crc64nvme.ts";
-import { agree, uploadMismatch } from "./receipt.ts";
+import { agree, measured, uploadMismatch } from "./receipt.ts";
 import type { ObjectWriter } from "./store.ts";
 
 /**
@@ -14,7 +13,5 @@ export async function putWhole(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<void> {
   const receipt = await store.put(key, [content], options);
-  const sum = crc64nvme();
-  sum.update(content);
-  if (!agree(receipt, { bytes: content.length, crc64nvme: sum.digest() })) throw uploadMismatch();
+  if (!agree(receipt, await measured([content]))) throw uploadMismatch();
 }

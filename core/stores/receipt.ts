@@ -1,5 +1,18 @@
+import { crc64nvme } from "../crc64nvme.ts";
 import { MailarkError } from "../errors.ts";
-import type { Receipt } from "./store.ts";
+import { interruptible } from "./interruptible.ts";
+import type { Body, Receipt } from "./store.ts";
+
+/** What a store that received this has to say. Throws what the body throws, and the signal's reason. */
+export async function measured(body: Body, signal?: AbortSignal): Promise<Receipt & { readonly crc64nvme: string }> {
+  const sum = crc64nvme();
+  let bytes = 0;
+  for await (const chunk of interruptible(body, signal)) {
+    sum.update(chunk);
+    bytes += chunk.length;
+  }
+  return { bytes, crc64nvme: sum.digest() };
+}
 
 /** What one of them does not say is no contradiction. */
 export const agree = (one: Receipt, other: Receipt): boolean =>

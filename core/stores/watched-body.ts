@@ -1,27 +1,36 @@
+import { asMailarkError, MailarkError } from "../errors.ts";
 import type { Body } from "./store.ts";
 
-/** A body, and what it failed with itself: that is no fault of the store that it was sent to. */
+/** A body, and what it failed with itself, the last time that it was iterated: that is no fault of the store that it was sent to. */
 export interface WatchedBody {
   readonly body: Body;
-  readonly failure?: { readonly reason: unknown };
+  readonly failure?: { readonly reason: unknown } | undefined;
 }
 
-/** @param passing is called with each chunk, each time that the body is iterated. */
-export function watchedBody(body: Body, passing?: (chunk: Uint8Array) => void): WatchedBody {
-  const watched: { body: Body; failure?: { readonly reason: unknown } } = {
+/** What it throws is never `retryable`: whoever makes the body has asked again already, and the store is not to blame. */
+export function watchedBody(body: Body): WatchedBody {
+  const watched: { body: Body; failure?: { readonly reason: unknown } | undefined } = {
     body: {
       async *[Symbol.asyncIterator]() {
+        watched.failure = undefined;
         try {
-          for await (const chunk of body) {
-            passing?.(chunk);
-            yield chunk;
-          }
+          yield* body;
         } catch (reason) {
-          watched.failure ??= { reason };
-          throw reason;
+          watched.failure = { reason };
+          throw lasting(reason);
         }
       },
     },
   };
   return watched;
+}
+
+function lasting(reason: unknown): unknown {
+  const { retryable, code, message, hint, detail } = asMailarkError(reason);
+  if (!retryable) return reason;
+  return new MailarkError(code, message, {
+    cause: reason,
+    ...(hint !== undefined && { hint }),
+    ...(detail !== undefined && { detail }),
+  });
 }

@@ -63,8 +63,8 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
     const place = openStore(context, url, config);
     // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
     const known = await isThere(place, enrolmentKey(host.id, signer.keyId), signal);
-    if (known === false) forgetSealingKeys(files, stateDirectory(config, url));
+    if (known === "absent") forgetSealingKeys(files, stateDirectory(config, url));
     const enrol = () => introduce(place, signer, introduction, signal);
-    return known === undefined ? withSealingKeysAside(files, stateDirectory(config, url), enrol) : enrol();
+    return known === "unknown" ? withSealingKeysAside(files, stateDirectory(config, url), enrol) : enrol();
   }
 }

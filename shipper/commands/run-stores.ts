@@ -8,7 +8,7 @@ import { enrol, introductionOf } from "../enrol.ts";
 import { withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
 import { lastSizes, refuseFullStore } from "../stores/last-sizes.ts";
-import { isThere, type RunStore } from "../stores/run-store.ts";
+import { askedOnce, isThere, type RunStore } from "../stores/run-store.ts";
 import type { CommandContext } from "./command.ts";
 import { openStore } from "./open-store.ts";
 import { reachable } from "./source.ts";
@@ -36,7 +36,7 @@ export async function openRunStores(
   const stores = config.stores.map(({ url }) => ({
     url,
     name: storeIdentity(url),
-    store: openStore(context, url, config),
+    store: askedOnce(openStore(context, url, config)),
     stateDirectory: stateDirectory(config, url),
   }));
   const lost = (name: string, { message, detail }: MailarkError) => {
@@ -49,11 +49,11 @@ export async function openRunStores(
   for (const { url, name, store, stateDirectory } of stores) {
     try {
       const known = await isThere(reachable(store, name), enrolmentKey(config.host.id, signer.keyId), signal);
-      if (known === false) throw strange(name);
+      if (known === "absent") throw strange(name);
       refuseFullStore(files, url, components, sizes);
       // Whoever can not ask finds out by trying: an introduction that exists is never replaced.
       const introduce = () => enrol(store, signer, introduction, signal);
-      if (known === undefined && (await withSealingKeysAside(files, stateDirectory, introduce))) {
+      if (known === "unknown" && (await withSealingKeysAside(files, stateDirectory, introduce))) {
         reporter.warn(
           `${name} did not know this host`,
           "it does now; if it was to hold earlier backups, they are gone",

@@ -77,7 +77,7 @@ async function bring(owed: Owed, target: RunStore, options: CatchUpOptions): Pro
   const within = all.within();
   try {
     // A run that was killed may have stored it without having noted it.
-    if (await isThere(target.store, owed.key, signal)) return { judgement: "there" };
+    if ((await isThere(target.store, owed.key, signal)) === "there") return { judgement: "there" };
   } catch (thrown) {
     signal.throwIfAborted();
     all.exclude(target.name, asMailarkError(thrown));

@@ -3,7 +3,7 @@ import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { agree, uploadMismatch } from "../../core/stores/receipt.ts";
 import type { Body, ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import { watchedBody } from "../../core/stores/watched-body.ts";
-import { isThere } from "./run-store.ts";
+import { isThere, type Presence } from "./run-store.ts";
 
 export interface CopyOptions {
   readonly signal: AbortSignal;
@@ -29,8 +29,8 @@ export interface ObjectCopier {
    *   else what source or target throw.
    */
   bring(key: string, expected: Expected, body?: Body): Promise<void>;
-  /** Whether the target has an object; `undefined` where it can not be asked. */
-  inTarget(key: string): Promise<boolean | undefined>;
+  /** Whether the target has an object. */
+  inTarget(key: string): Promise<Presence>;
 }
 
 export function objectCopier(
@@ -41,7 +41,7 @@ export function objectCopier(
   return { bring, inTarget };
 
   async function bring(key: string, expected: Expected, body: Body = compared(key, expected)): Promise<void> {
-    if (!(await inTarget(key))) {
+    if ((await inTarget(key)) !== "there") {
       const sent = watchedBody(body);
       try {
         const receipt = await target.put(key, sent.body, { signal });
@@ -56,7 +56,7 @@ export function objectCopier(
     await refuseUnlessSame(key, expected);
   }
 
-  async function inTarget(key: string): Promise<boolean | undefined> {
+  async function inTarget(key: string): Promise<Presence> {
     try {
       return await isThere(target, key, signal);
     } catch (thrown) {

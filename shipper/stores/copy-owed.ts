@@ -58,7 +58,7 @@ export async function copyOwed(
   async function refuseUnlessHeld({ hostId, components }: RunRecord): Promise<void> {
     for (const { component, snapshotId } of components) {
       if (snapshotId === undefined) continue;
-      if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== false) continue;
+      if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== "absent") continue;
       throw new MailarkError("OBJECT_MISSING", "a snapshot of that run could not be copied");
     }
   }
@@ -72,7 +72,7 @@ export async function copyOwed(
       const own = `${snapshotId}/`;
       for (const { pack, ...expected } of parseClosure(await readWhole(source, at, manifest.closure.bytes, signal))) {
         // The packs of older snapshots are many, and were compared when those were copied.
-        if (!pack.startsWith(own) && (await inTarget(packKey(hostId, component, pack)))) continue;
+        if (!pack.startsWith(own) && (await inTarget(packKey(hostId, component, pack))) === "there") continue;
         await bring(packKey(hostId, component, pack), expected);
       }
       await bring(at, manifest.closure);

@@ -15,7 +15,7 @@ export function keyPlaces(stores: readonly RunStore[], all: FanOut, signal: Abor
 
     async has(key) {
       try {
-        return (await isThere(place.store, key, signal)) !== false;
+        return (await isThere(place.store, key, signal)) !== "absent";
       } catch (thrown) {
         signal.throwIfAborted();
         if (all.within().length === 1) throw thrown;

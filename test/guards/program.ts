@@ -189,7 +189,7 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "an empty place under a mount point is not backed up to",
     file: "shipper/commands/run-stores.ts",
-    find: "if (known === false) throw strange(name);",
+    find: 'if (known === "absent") throw strange(name);',
     replace: "if (known === null) throw strange(name);",
     test: { file: backup, name: "an empty place under a mount point is not taken for the store" },
   },

@@ -151,7 +151,7 @@ export const s3Guards: readonly Guard[] = [
   {
     guard: "a store that can not be asked is introduced to the host",
     file: "shipper/commands/run-stores.ts",
-    find: "if (known === undefined && ",
+    find: 'if (known === "unknown" && ',
     replace: "if (known === null && ",
     test: {
       file: "test/e2e/s3.test.ts",

@@ -2,6 +2,8 @@ import type { Guard } from "./guard.ts";
 
 const fan = "test/core/stores/fan-out.test.ts";
 const two = "test/shipper/commands/two-stores.test.ts";
+const watched = "test/core/stores/watched-body.test.ts";
+const runStore = "test/shipper/stores/run-store.test.ts";
 const backlog = "test/shipper/stores/backlog.test.ts";
 const partial = "makes the run partial, is named, and gets what it missed from the next run";
 
@@ -27,7 +29,7 @@ export const severalStoresGuards: readonly Guard[] = [
   {
     guard: "a body that fails is no fault of a store",
     file: "core/stores/fan-out.ts",
-    find: "if (source.failure) throw asMailarkError(source.failure.reason);",
+    find: "if (failure) throw asMailarkError(failure.reason);",
     replace: "",
     test: { file: fan, name: "the body fails, whatever each store makes of it" },
   },
@@ -48,9 +50,47 @@ export const severalStoresGuards: readonly Guard[] = [
   {
     guard: "stores that say different things of the same bytes are not all believed",
     file: "core/stores/fan-out.ts",
-    find: "if (others.every(({ receipt }) => agree(receipt!, first.receipt!))) return first;",
+    find: "if (others.length === 0 || stored.every(isSame)) return first;",
     replace: "if (others) return first;",
     test: { file: fan, name: "says that it received other bytes than the others: it is out, whichever it is" },
+  },
+  {
+    guard: "a store that says no checksum vouches for no other",
+    file: "core/stores/fan-out.ts",
+    find: "receipt!.crc64nvme !== undefined && agree(receipt!, first.receipt!)",
+    replace: "agree(receipt!, first.receipt!)",
+    test: { file: fan, name: "a store that says a wrong checksum is out also where the other says none, the %s" },
+  },
+  {
+    guard: "a store is not asked again for what the body failed with",
+    file: "core/stores/watched-body.ts",
+    find: "throw lasting(reason);",
+    replace: "throw reason;",
+    test: {
+      file: watched,
+      name: "a body that fails is sent once: the store is not asked again for what is not its fault",
+    },
+  },
+  {
+    guard: "a body that failed before is not to blame for what fails now",
+    file: "core/stores/watched-body.ts",
+    find: "        watched.failure = undefined;\n",
+    replace: "",
+    test: { file: watched, name: "a failure of before says nothing of the next time that it is sent" },
+  },
+  {
+    guard: "a store that refuses to say what it has is asked once in a run",
+    file: "shipper/stores/run-store.ts",
+    find: "if (refusal) throw refusal;",
+    replace: "",
+    test: { file: runStore, name: "says whether it has an object is asked no more, and may still be read" },
+  },
+  {
+    guard: "a store that could not be read is not read again in a run",
+    file: "shipper/stores/run-store.ts",
+    find: "if (failure) throw failure;",
+    replace: "",
+    test: { file: runStore, name: "could not be read or listed is read no more" },
   },
   {
     guard: "a kill between two stores is seen: the intention is written first",
@@ -86,7 +126,7 @@ export const severalStoresGuards: readonly Guard[] = [
   {
     guard: "the record of a run is not copied without the snapshots that it names",
     file: "shipper/stores/copy-owed.ts",
-    find: "if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== false) continue;",
+    find: 'if ((await inTarget(manifestKey({ hostId, component, snapshotId }))) !== "absent") continue;',
     replace: "if (hostId) continue;",
     test: { file: two, name: "and was damaged in the other (%s) is not handed on, nor the record of its run" },
   },

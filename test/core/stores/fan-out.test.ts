@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
 import { type FanOut, fanOut } from "../../../core/stores/fan-out.ts";
+import { putWhole } from "../../../core/stores/put-whole.ts";
 import type { Body, ObjectWriter } from "../../../core/stores/store.ts";
 import { GrowingBody } from "../../../shipper/pipeline/growing-body.ts";
 import { type MemoryStore, memoryStore } from "../../fixtures/memory-store.ts";
@@ -95,6 +96,19 @@ describe("a store that fails where another does not", () => {
   });
 });
 
+test.each(["first", "second"])(
+  "a store that says a wrong checksum is out also where the other says none, the %s",
+  async (liar) => {
+    const tells = (store: ObjectWriter, crc64nvme: string | undefined): ObjectWriter => ({
+      put: async (key, body, options) => ({ ...(await store.put(key, body, options)), crc64nvme }),
+    });
+    const [silent, lying] = [tells(a, undefined), tells(b, "0123456789abcdef")];
+    const all = liar === "first" ? two(lying, silent) : two(silent, lying);
+    expect((await all.put("k", bytes("text"))).bytes).toBe(4);
+    expect(lost).toEqual([`${liar === "first" ? "a" : "b"} UPLOAD_MISMATCH`]);
+  },
+);
+
 describe("nobody is out where", () => {
   test("all fail: the first one's error is thrown, and the next object is tried again", async () => {
     const all = two(failing(a, /1/, full), failing(b, /1/, down));
@@ -140,6 +154,15 @@ describe("nobody is out where", () => {
     await expect(all.put("k", body)).rejects.toMatchObject({ code: "INTERNAL", cause: dump });
     expect(all.out.size).toBe(0);
     expect([keys(a), keys(b)]).toEqual([[], []]);
+  });
+
+  test("all say the same wrong thing, which whoever put it compares", async () => {
+    const lying = (store: ObjectWriter): ObjectWriter => ({
+      put: async (key, body, options) => ({ ...(await store.put(key, body, options)), crc64nvme: "0123456789abcdef" }),
+    });
+    const all = two(lying(a), lying(b));
+    await expect(putWhole(all, "k", Buffer.from("text"))).rejects.toMatchObject({ code: "UPLOAD_MISMATCH" });
+    expect(lost).toEqual([]);
   });
 
   test("the run is interrupted", async () => {
