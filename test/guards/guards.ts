@@ -2,6 +2,7 @@ import { ageGuards } from "./age.ts";
 import { captureGuards } from "./capture.ts";
 import { cloudGuards } from "./cloud.ts";
 import { consistencyGuards } from "./consistency.ts";
+import { controllerGuards } from "./controller.ts";
 import { databaseGuards } from "./databases.ts";
 import { doctorGuards } from "./doctor.ts";
 import { formatGuards } from "./format.ts";
@@ -42,4 +43,5 @@ export const guards: readonly Guard[] = [
   ...pruneGuards,
   ...doctorGuards,
   ...programGuards,
+  ...controllerGuards,
 ];
