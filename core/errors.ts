@@ -104,6 +104,13 @@ export class MailarkError extends Error {
   }
 }
 
+/** The same failure under another code, with the same `retryable`, unless that is given; it is the cause of what is returned. */
+export function toldAs(error: MailarkError, code: ErrorCode, retryable = error.retryable): MailarkError {
+  const { message, hint, detail } = error;
+  const words = { ...(hint !== undefined && { hint }), ...(detail !== undefined && { detail }) };
+  return new MailarkError(code, message, { ...words, retryable, cause: error });
+}
+
 /** Any thrown value as a {@link MailarkError}: itself, an interruption, or `INTERNAL` with the original as the cause. */
 export function asMailarkError(thrown: unknown): MailarkError {
   if (thrown instanceof MailarkError) return thrown;

@@ -3,7 +3,7 @@
  * the next try.
  */
 import { crc64nvme } from "../crc64nvme.ts";
-import { asMailarkError, type MailarkError } from "../errors.ts";
+import { asMailarkError, type MailarkError, toldAs } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
 import { interruptible } from "./interruptible.ts";
 import type { Body, Listed, ObjectEraser, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
@@ -25,8 +25,8 @@ const longestPause = 30_000;
  * A store that is asked up to ten times, with growing pauses, where an error is `retryable`; the count begins anew when bytes or rows
  * have come.
  *
- * A put may have been carried out where its answer was lost. When a later try then finds the key taken, the object counts as stored, and
- * its receipt is what was sent: the store has checked that against the checksum which every request declares. That is right for keys
+ * A put may have been carried out where its answer was lost. Whatever a later try fails with, it stays so, and is told as such. When a
+ * later try finds the key taken, the object counts as stored, and its receipt is what was sent, `assumed`: the store has checked that against the checksum which every request declares. That is right for keys
  * which one writer alone uses; those of packs and manifests hold ten random characters.
  */
 export function withRetries<S extends ObjectWriter & ObjectReader & ObjectEraser>(
@@ -34,18 +34,24 @@ export function withRetries<S extends ObjectWriter & ObjectReader & ObjectEraser
   options: RetryOptions,
 ): ObjectWriter & ObjectReader & ObjectEraser {
   return {
-    put(key, body, { signal } = {}) {
+    async put(key, body, { signal } = {}) {
       let inDoubt = false;
-      return persist(options, signal, async () => {
-        try {
-          return await store.put(key, body, { ...(signal && { signal }) });
-        } catch (thrown) {
-          const error = asMailarkError(thrown);
-          if (inDoubt && error.code === "OBJECT_EXISTS") return await receiptOf(body, signal);
-          inDoubt ||= error.retryable && error.code === "STORE_UNREACHABLE";
-          throw error;
-        }
-      });
+      try {
+        return await persist(options, signal, async () => {
+          try {
+            return await store.put(key, body, { ...(signal && { signal }) });
+          } catch (thrown) {
+            const error = asMailarkError(thrown);
+            if (inDoubt && error.code === "OBJECT_EXISTS") return await receiptOf(body, signal);
+            inDoubt ||= error.retryable && error.code === "STORE_UNREACHABLE";
+            throw error;
+          }
+        });
+      } catch (thrown) {
+        const error = asMailarkError(thrown);
+        // What a later try met says nothing of the one whose answer was lost.
+        throw inDoubt && !signal?.aborted ? toldAs(error, "STORE_UNREACHABLE", true) : error;
+      }
     },
 
     async *get(key, { range, signal } = {}) {
@@ -144,7 +150,7 @@ async function receiptOf(body: Body, signal: AbortSignal | undefined): Promise<R
     sum.update(chunk);
     bytes += chunk.length;
   }
-  return { bytes, crc64nvme: sum.digest() };
+  return { bytes, crc64nvme: sum.digest(), assumed: true };
 }
 
 /** What everything after a row sorts after; no character of a key comes after `~`. */

@@ -8,6 +8,7 @@ export type S3Action = "s3:PutObject" | "s3:GetObject" | "s3:ListBucket" | "s3:D
 /** As the SDK throws it: an answer of the service has `$metadata.httpStatusCode`, a failure on the way there has not. */
 interface SdkError extends Error {
   readonly code?: string;
+  readonly syscall?: string;
   readonly Region?: string;
   readonly $metadata?: { readonly httpStatusCode?: number };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
@@ -66,6 +67,14 @@ export function s3Error(thrown: unknown, action: S3Action, place: S3Place): Mail
       "STORE_BUSY",
       "the clock of this machine differs from the store's",
       "set the clock (timedatectl set-ntp true): snapshots are named by it",
+      true,
+    );
+  }
+  if (error.name === "NoSuchUpload") {
+    return fail(
+      "STORE_UNREACHABLE",
+      "the store has lost an upload that was under way",
+      "look whether a rule of the bucket ends unfinished uploads too early, and run the command again",
       true,
     );
   }
@@ -148,9 +157,10 @@ const untrusted = /^(CERT_|ERR_TLS|ERR_SSL|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|EPR
 
 function onTheWay(
   error: SdkError,
-  fail: (code: "STORE_UNREACHABLE", message: string, hint?: string, retryable?: boolean) => MailarkError,
+  fail: (code: "STORE_UNREACHABLE" | "STORE_BUSY", message: string, hint?: string, retryable?: boolean) => MailarkError,
 ) {
   const code = error.code ?? error.name;
+  const failed = isUnsent(error) ? "STORE_BUSY" : "STORE_UNREACHABLE";
   if (untrusted.test(code)) {
     return fail(
       "STORE_UNREACHABLE",
@@ -160,7 +170,7 @@ function onTheWay(
   }
   if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
     return fail(
-      "STORE_UNREACHABLE",
+      failed,
       "the name of the store can not be resolved",
       "check the endpoint and region in its URL, and the network",
       true,
@@ -168,10 +178,23 @@ function onTheWay(
   }
   const timedOut = error.name === "TimeoutError" && code !== "ECONNRESET";
   return fail(
-    "STORE_UNREACHABLE",
+    failed,
     `the store does not answer (${timedOut ? "timeout" : code})`,
     "check the endpoint in its URL, the network and the firewall",
     true,
+  );
+}
+
+/**
+ * Whether there was no connection on which the request could have gone out. The SDK's own limit for connecting shows in its words alone
+ * (`setConnectionTimeout` of @smithy/node-http-handler); Node tries all addresses of a name, and throws what each of them said.
+ */
+function isUnsent(error: SdkError): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isUnsent);
+  return (
+    error.syscall === "connect" ||
+    error.syscall === "getaddrinfo" ||
+    (error.name === "TimeoutError" && error.message.includes("did not establish a connection"))
   );
 }
 

@@ -13,7 +13,7 @@ export interface S3RequestsOptions {
 }
 
 /** Asks the SDK's client for something, once. */
-export type Ask<T> = (client: S3Client, options: { readonly abortSignal: AbortSignal }) => Promise<T>;
+export type Ask<T> = (client: S3Client, options: { readonly abortSignal?: AbortSignal }) => Promise<T>;
 
 /** A request's body, as the SDK's commands take it. */
 export interface RequestBody {
@@ -51,12 +51,12 @@ export class S3Requests {
   }
 
   /** @throws what {@link s3Error} makes of it; the signal's own reason when it is aborted. */
-  async send<T>(action: S3Action, signal: AbortSignal, ask: Ask<T>): Promise<T> {
+  async send<T>(action: S3Action, signal: AbortSignal | undefined, ask: Ask<T>): Promise<T> {
     try {
-      signal.throwIfAborted();
-      return await ask(this.#client, { abortSignal: signal });
+      signal?.throwIfAborted();
+      return await ask(this.#client, { ...(signal && { abortSignal: signal }) });
     } catch (error) {
-      throw signal.aborted ? asMailarkError(signal.reason) : s3Error(error, action, this.#place);
+      throw signal?.aborted ? asMailarkError(signal.reason) : s3Error(error, action, this.#place);
     }
   }
 

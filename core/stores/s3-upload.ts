@@ -54,7 +54,7 @@ async function sendWhole(options: Upload, chunks: readonly Uint8Array[], signal:
         sending,
       ),
   );
-  return receiptOf(answer, sum.bytes, place);
+  return receiptFrom(answer, sum.bytes, place);
 }
 
 async function sendParts(
@@ -85,22 +85,19 @@ async function sendParts(
     let busy = 0;
     for (let part: S3Part | undefined = first; part !== undefined; part = await nextOf(rest)) {
       while (busy > 0 && busy + part.bytes > bytesUnderWay) await Promise.race(underWay);
+      signal.throwIfAborted();
       for (const chunk of part.chunks) whole.update(chunk);
       const size = part.bytes;
       const sending = sendPart(options, target, part, signal);
       sent.push(sending);
       bytes += size;
       busy += size;
-      const ended = sending.then(
-        () => {
-          busy -= size;
-          underWay.delete(ended);
-        },
-        // The body may have nothing to give for a long time: it is not waited for.
-        giveUp,
-      );
+      // The body may have nothing to give for a long time: a part that fails does not wait for it.
+      const ended = sending.catch(giveUp).then(() => {
+        busy -= size;
+        underWay.delete(ended);
+      });
       underWay.add(ended);
-      signal.throwIfAborted();
     }
     const Parts = await Promise.all(sent);
     const answer = await requests.send("s3:PutObject", signal, (client, completing) =>
@@ -118,7 +115,7 @@ async function sendParts(
         completing,
       ),
     );
-    return receiptOf(answer, bytes, place);
+    return receiptFrom(answer, bytes, place);
   } catch (error) {
     giveUp(error);
     await Promise.allSettled(sent);
@@ -166,7 +163,7 @@ function sumOf(chunks: readonly Uint8Array[], { checksum }: S3Place) {
 }
 
 /** What the store measured, and not what was sent; a store that was to say it and does not is not to be relied on. */
-function receiptOf(
+function receiptFrom(
   answer: { readonly ChecksumCRC64NVME?: string | undefined; readonly VersionId?: string | undefined },
   bytes: number,
   { checksum }: S3Place,

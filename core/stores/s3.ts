@@ -10,7 +10,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
 } from "@aws-sdk/client-s3";
-import { asMailarkError, MailarkError } from "../errors.ts";
+import { asMailarkError, MailarkError, toldAs } from "../errors.ts";
 import { checkedKey, checkedPrefix, isKey } from "../keys.ts";
 import { isSilent, statusOf } from "./s3-error.ts";
 import { S3Requests, type S3RequestsOptions } from "./s3-requests.ts";
@@ -44,7 +44,6 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
     },
 
     async *get(key, { range, signal } = {}) {
-      const until = signal ?? never();
       at(key);
       let position = range?.start ?? 0;
       let end = range?.end ?? Number.POSITIVE_INFINITY;
@@ -52,7 +51,7 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
       try {
         while (position < end) {
           const last = Math.min(position + pieceBytes, end) - 1;
-          const piece = await readPiece(key, `bytes=${position}-${last}`, etag, until);
+          const piece = await readPiece(key, `bytes=${position}-${last}`, etag, signal);
           if (range !== undefined && piece.size < range.end) throw endsEarly(key, range.end);
           end = Math.min(end, piece.size);
           if (piece.length !== Math.min(last + 1, end) - position) throw endsEarly(key, end);
@@ -60,7 +59,7 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
           etag = piece.etag;
           for (const chunk of piece.chunks) {
             yield chunk;
-            until.throwIfAborted();
+            signal?.throwIfAborted();
           }
         }
       } catch (error) {
@@ -69,11 +68,10 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
     },
 
     async head(key, { signal } = {}) {
-      return headOf(key, signal ?? never());
+      return headOf(key, signal);
     },
 
     async *list(prefix, { startAfter = "", delimiter, signal } = {}) {
-      const until = signal ?? never();
       const asked = {
         Bucket: place.bucket,
         Prefix: place.prefix + checkedPrefix(prefix),
@@ -82,7 +80,7 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
       };
       let ContinuationToken: string | undefined;
       do {
-        const page = await requests.send("s3:ListBucket", until, (client, listing) =>
+        const page = await requests.send("s3:ListBucket", signal, (client, listing) =>
           client.send(new ListObjectsV2Command({ ...asked, ...(ContinuationToken && { ContinuationToken }) }), listing),
         );
         const rows: Listed[] = [
@@ -91,21 +89,22 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
         ];
         for (const row of rows.filter(isOurs).sort((a, b) => (nameIn(a) < nameIn(b) ? -1 : 1))) {
           yield row;
-          if (until.aborted) throw asMailarkError(until.reason);
+          if (signal?.aborted) throw asMailarkError(signal.reason);
         }
+        if (page.IsTruncated === undefined || (page.IsTruncated && !page.NextContinuationToken)) throw brokenOff();
         ContinuationToken = page.IsTruncated ? page.NextContinuationToken : undefined;
       } while (ContinuationToken !== undefined);
     },
 
     async erase(key, { signal } = {}) {
       const where = at(key);
-      await requests.send("s3:DeleteObject", signal ?? never(), (client, erasing) =>
+      await requests.send("s3:DeleteObject", signal, (client, erasing) =>
         client.send(new DeleteObjectCommand(where), erasing),
       );
     },
   };
 
-  async function headOf(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
+  async function headOf(key: string, signal: AbortSignal | undefined): Promise<ObjectHead | undefined> {
     const where = at(key);
     try {
       const answer = await requests.send("s3:GetObject", signal, (client, asking) =>
@@ -119,7 +118,7 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
   }
 
   /** A failed HEAD has no body that could say why: no such object, or no such bucket, or which credentials. */
-  async function headByReading(key: string, signal: AbortSignal): Promise<ObjectHead | undefined> {
+  async function headByReading(key: string, signal: AbortSignal | undefined): Promise<ObjectHead | undefined> {
     const where = at(key);
     try {
       return await requests.send("s3:GetObject", signal, async (client, asking) => {
@@ -136,7 +135,7 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
     }
   }
 
-  async function readPiece(key: string, Range: string, etag: string | undefined, signal: AbortSignal) {
+  async function readPiece(key: string, Range: string, etag: string | undefined, signal: AbortSignal | undefined) {
     const where = at(key);
     try {
       return await requests.send("s3:GetObject", signal, async (client, reading) => {
@@ -163,10 +162,13 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
     }
   }
 
-  /** Not safe against another writer at the same moment, and of no use where reading is forbidden: what such a store offers. */
+  /** Not safe against another writer at the same moment: what such a store offers. */
   async function refuseIfThere(key: string, signal: AbortSignal | undefined) {
-    const there = await headOf(key, signal ?? never()).catch((error: MailarkError) => {
-      if (error.code !== "STORE_FORBIDDEN") throw error;
+    const there = await headOf(key, signal).catch((thrown) => {
+      const error = asMailarkError(thrown);
+      if (error.code === "STORE_FORBIDDEN") throw blind(error);
+      // Nothing was sent yet.
+      throw error.code === "STORE_UNREACHABLE" && error.retryable ? toldAs(error, "STORE_BUSY") : error;
     });
     if (there !== undefined) throw taken(key);
   }
@@ -199,8 +201,18 @@ function sizeIn(contentRange: string | undefined): number | undefined {
 const nameIn = (row: Listed) => ("key" in row ? row.key : row.prefix);
 /** Others may have put into the bucket what no key can name. */
 const isOurs = (row: Listed) => ("key" in row ? isKey(row.key) : isKey(row.prefix.replace(/\/$/, "")));
-const never = () => new AbortController().signal;
 const taken = (key: string, cause?: unknown) =>
   new MailarkError("OBJECT_EXISTS", `the object exists already: ${key}`, { cause });
+const blind = (cause: MailarkError) =>
+  new MailarkError("STORE_FORBIDDEN", "with conditional=false nothing is stored by credentials that may not read", {
+    hint: "allow s3:GetObject and s3:ListBucket, or use a store that knows If-None-Match: every backup would overwrite what is there",
+    detail: cause.detail ?? cause.message,
+    cause,
+  });
+const brokenOff = () =>
+  new MailarkError("STORE_UNREACHABLE", "the store does not say where a listing goes on, or that it is over", {
+    hint: "run the same command again; if it comes back, the store does not list as S3 does",
+    retryable: true,
+  });
 const endsEarly = (key: string, end: number) =>
   new MailarkError("OBJECT_CORRUPT", `the object ends before byte ${end}: ${key}`);

@@ -17,6 +17,8 @@ export interface Receipt {
   readonly crc64nvme: string | undefined;
   /** What this version of the object is called, where the store keeps versions and said so. */
   readonly version?: string | undefined;
+  /** The store did not say it: its answer was lost, and the key was taken when it was asked again. Absent: it did. */
+  readonly assumed?: true;
 }
 
 /** All that capture ever receives. */
@@ -24,8 +26,9 @@ export interface ObjectWriter {
   /**
    * Creates an object, whole or not at all. It is durable when this resolves.
    *
-   * @throws MailarkError `OBJECT_EXISTS` when the key is taken: nothing is ever overwritten. Any other failure may have
-   *   left no object or, where it is `STORE_UNREACHABLE` and `retryable`, the whole object; never a part of one.
+   * @throws MailarkError `OBJECT_EXISTS` when the key is taken: nothing is ever overwritten. Any other failure
+   *   has left no object. It may have left the whole object, never a part of one, where it is `STORE_UNREACHABLE` and
+   *   `retryable`, or the signal was aborted; and whatever the store made of it where it is `UPLOAD_MISMATCH`.
    *   `STORE_BUSY` has certainly done nothing, and says nothing of whether the key is taken.
    */
   put(key: string, body: Body, options?: { readonly signal?: AbortSignal }): Promise<Receipt>;

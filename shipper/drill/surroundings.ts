@@ -6,6 +6,7 @@ const codes: ReadonlySet<ErrorCode> = new Set([
   "ARGUMENT_INVALID",
   "PLACE_UNREACHABLE",
   "PROGRAM_MISSING",
+  "STORE_BUSY",
   "STORE_UNREACHABLE",
 ]);
 

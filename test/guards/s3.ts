@@ -47,8 +47,8 @@ export const s3Guards: readonly Guard[] = [
   {
     guard: "a part that failed ends the wait for the body",
     file: upload,
-    find: "        giveUp,\n",
-    replace: "        () => {},\n",
+    find: "sending.catch(giveUp)",
+    replace: "sending.catch(() => {})",
     test: {
       file: unit,
       name: "whose part fails ends at once, also while its body waits, and is given up in the store",
@@ -123,6 +123,34 @@ export const s3Guards: readonly Guard[] = [
     find: 'inDoubt ||= error.retryable && error.code === "STORE_UNREACHABLE";',
     replace: "inDoubt = true;",
     test: { file: "test/core/stores/retry.test.ts", name: "is told after a refusal that certainly did nothing" },
+  },
+  {
+    guard: "what is in doubt stays in doubt",
+    file: retry,
+    find: "throw inDoubt && ",
+    replace: "throw !inDoubt && ",
+    test: { file: "test/core/stores/retry.test.ts", name: "stays in doubt when a later try meets %s" },
+  },
+  {
+    guard: "a request that never went out leaves no doubt",
+    file: "core/stores/s3-error.ts",
+    find: 'isUnsent(error) ? "STORE_BUSY"',
+    replace: 'isUnsent(error) ? "STORE_UNREACHABLE"',
+    test: { file: unit, name: "before it was sent has certainly done nothing: %s" },
+  },
+  {
+    guard: "a store that can neither refuse nor be asked is not written to",
+    file: store,
+    find: 'if (error.code === "STORE_FORBIDDEN") throw blind(error);',
+    replace: 'if (error.code === "STORE_FORBIDDEN") return undefined;',
+    test: { file: unit, name: "stores nothing unlooked where the store can not create conditionally" },
+  },
+  {
+    guard: "a listing of S3 that breaks off is told",
+    file: store,
+    find: "page.IsTruncated && !page.NextContinuationToken",
+    replace: "page.IsTruncated && !page.IsTruncated",
+    test: { file: unit, name: "a listing that breaks off is not taken for a whole one: %o" },
   },
   {
     guard: "what can not succeed is not tried again",

@@ -26,5 +26,5 @@ export function badMailbox(ownerId: string, path: string | undefined, thrown: un
 export const nameOf = ({ ownerId, path }: BadMailbox): string =>
   path === undefined ? `the mailbox of ${ownerId}` : pathText(path);
 
-const ofTheRun: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "STORE_FORBIDDEN", "STORE_UNREACHABLE"]);
+const ofTheRun: ReadonlySet<ErrorCode> = new Set(["INTERRUPTED", "STORE_BUSY", "STORE_FORBIDDEN", "STORE_UNREACHABLE"]);
 const ofTheMachine: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO", "EMFILE", "ENFILE", "ENOMEM"]);

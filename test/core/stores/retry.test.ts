@@ -101,8 +101,29 @@ describe("a put whose answer was lost", () => {
         yield content.subarray(7);
       },
     };
-    expect(await store.put(key, body)).toEqual({ bytes: content.length, crc64nvme: crcOf(content) });
+    expect(await store.put(key, body)).toEqual({ bytes: content.length, crc64nvme: crcOf(content), assumed: true });
     expect(memory.objects.get(key)!.equals(content)).toBe(true);
+  });
+
+  test.each([
+    ["STORE_FORBIDDEN", false],
+    ["STORE_BUSY", true],
+    ["INTERNAL", false],
+  ] as const)("stays in doubt when a later try meets %s", async (code, retryable) => {
+    const memory = memoryStore();
+    const later = new MailarkError(code, "made up", { hint: "do this", detail: "with that", retryable });
+    let tried = 0;
+    const put: typeof memory.put = async (...given) => {
+      tried += 1;
+      if (tried > 1) throw later;
+      await memory.put(...given);
+      throw unreachable;
+    };
+    const store = withRetries({ ...memory, put }, { clock: setClock(), random: () => 0 });
+    const { message, hint, detail } = later;
+    const told = { code: "STORE_UNREACHABLE", retryable: true, message, hint, detail, cause: later };
+    await expect(store.put(key, [content])).rejects.toMatchObject(told);
+    expect(tried).toBe(retryable ? 10 : 2);
   });
 
   test("is told when somebody else's object was there before it was sent at all", async () => {

@@ -126,10 +126,20 @@ describe("a put into S3", () => {
     s3.on(GetObjectCommand).rejects(answer(404, "NoSuchKey"));
     await store.put(key, [chunk]);
     expect(s3.commandCalls(PutObjectCommand)[0]!.args[0].input).not.toHaveProperty("IfNoneMatch");
+  });
+
+  test("stores nothing unlooked where the store can not create conditionally", async () => {
+    obliging();
+    const store = open("&conditional=false");
     s3.on(HeadObjectCommand).rejects(answer(403, "UnknownError"));
     s3.on(GetObjectCommand).rejects(answer(403, "AccessDenied"));
-    await store.put(`${key}2`, [chunk]);
-    expect(s3.commandCalls(PutObjectCommand)).toHaveLength(2);
+    await expect(store.put(key, [chunk])).rejects.toMatchObject({
+      code: "STORE_FORBIDDEN",
+      hint: expect.stringContaining("allow s3:GetObject and s3:ListBucket"),
+    });
+    s3.on(HeadObjectCommand).rejects(answer(500, "InternalError"));
+    await expect(store.put(key, [chunk])).rejects.toMatchObject({ code: "STORE_BUSY", retryable: true });
+    expect(s3.commandCalls(PutObjectCommand)).toHaveLength(0);
   });
 
   test("has a few parts under way at a time, and no more", async () => {
@@ -160,6 +170,18 @@ describe("a put into S3", () => {
     await expect(open().put(key, body)).rejects.toMatchObject({ code: "STORE_FORBIDDEN" });
     expect(s3.commandCalls(AbortMultipartUploadCommand)[0]!.args[0].input).toMatchObject({ UploadId: "upload-1" });
     expect(s3.commandCalls(CompleteMultipartUploadCommand)).toHaveLength(0);
+  });
+
+  test("whose part fails while many are under way tells it", async () => {
+    obliging();
+    s3.on(UploadPartCommand).callsFake(async ({ PartNumber }) => {
+      await new Promise((resolve) => setTimeout(resolve, PartNumber === 2 ? 50 : 200));
+      if (PartNumber === 2) throw answer(403, "AccessDenied");
+      return { ETag: `"${PartNumber}"` };
+    });
+    await expect(open().put(key, bodyOf(16 * 12))).rejects.toMatchObject({ code: "STORE_FORBIDDEN" });
+    expect(s3.commandCalls(CompleteMultipartUploadCommand)).toHaveLength(0);
+    expect(s3.commandCalls(AbortMultipartUploadCommand)).toHaveLength(1);
   });
 
   test("that finds the key taken at its end says so, and is given up in the store", async () => {
@@ -235,6 +257,7 @@ describe("a refusal of S3", () => {
     [503, "ServiceUnavailable", "STORE_UNREACHABLE", /503/],
     [500, "InternalError", "STORE_UNREACHABLE", /500/],
     [400, "RequestTimeout", "STORE_UNREACHABLE", /out of order/],
+    [404, "NoSuchUpload", "STORE_UNREACHABLE", /lost an upload/],
     [400, "BadDigest", "UPLOAD_MISMATCH", /other bytes/],
   ])("%s %s is %s and worth another try", async (status, name, code, message) => {
     s3.on(PutObjectCommand).rejects(answer(status, name));
@@ -246,10 +269,8 @@ describe("a refusal of S3", () => {
   });
 
   test.each([
-    ["ECONNREFUSED", "Error", true, /does not answer \(ECONNREFUSED\)/],
     ["ECONNRESET", "TimeoutError", true, /does not answer \(ECONNRESET\)/],
     [undefined, "TimeoutError", true, /does not answer \(timeout\)/],
-    ["ENOTFOUND", "Error", true, /name of the store/],
     ["DEPTH_ZERO_SELF_SIGNED_CERT", "Error", false, /TLS/],
   ])("on the way, %s (%s), is told; worth another try: %s", async (code, name, retryable, message) => {
     s3.on(PutObjectCommand).rejects(answer(undefined, name, { code }));
@@ -258,6 +279,27 @@ describe("a refusal of S3", () => {
       message: expect.stringMatching(message),
       hint: expect.any(String),
       retryable,
+    });
+  });
+
+  const refused = { code: "ECONNREFUSED", syscall: "connect" };
+  const late =
+    "@smithy/node-http-handler - the request socket did not establish a connection with the server within 10 ms.";
+  test.each([
+    [Object.assign(new Error("refused"), refused), /does not answer \(ECONNREFUSED\)/],
+    [
+      Object.assign(new AggregateError([Object.assign(new Error(), refused)]), { code: "ECONNREFUSED" }),
+      /ECONNREFUSED/,
+    ],
+    [Object.assign(new Error("unknown"), { code: "ENOTFOUND", syscall: "getaddrinfo" }), /name of the store/],
+    [Object.assign(new Error(late), { name: "TimeoutError" }), /does not answer \(timeout\)/],
+  ])("before it was sent has certainly done nothing: %s", async (thrown, message) => {
+    s3.on(PutObjectCommand).rejects(thrown);
+    await expect(open().put(key, [chunk])).rejects.toMatchObject({
+      code: "STORE_BUSY",
+      message: expect.stringMatching(message),
+      hint: expect.any(String),
+      retryable: true,
     });
   });
 
@@ -317,12 +359,18 @@ describe("reading from S3", () => {
     });
   });
 
+  test.each([{}, { IsTruncated: true }])("a listing that breaks off is not taken for a whole one: %o", async (page) => {
+    s3.on(ListObjectsV2Command).resolves(page);
+    await expect(collect(open().list(""))).rejects.toMatchObject({ code: "STORE_UNREACHABLE", retryable: true });
+  });
+
   test("what others have put into the bucket is not listed", async () => {
     const LastModified = new Date("2026-11-21T02:00:00Z");
     const names = ["hosts/a b", "hosts/ä", "hosts/.x", "hosts/x/", "hosts/y"];
     s3.on(ListObjectsV2Command).resolves({
       Contents: names.map((name) => ({ Key: `mail/${name}`, Size: 1, LastModified })),
       CommonPrefixes: [{ Prefix: "mail/host s/" }, { Prefix: "mail/keyring/" }],
+      IsTruncated: false,
     });
     const rows = await collect(open().list(""));
     expect(rows).toEqual([{ key: "hosts/y", bytes: 1, receivedAt: LastModified.getTime() }, { prefix: "keyring/" }]);
