@@ -20,6 +20,7 @@ import { writeDurably } from "../state-files.ts";
 import { countOf, durationText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { componentsNamed, momentOf } from "./arguments.ts";
+import { checksTable, outcomeText } from "./checks-table.ts";
 import { type ChosenSnapshot, chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { storedBytes } from "./contents.ts";
@@ -179,7 +180,6 @@ async function refuseUnlessRoom(
   }
 }
 
-const words: Record<Check["outcome"], string> = { passed: "passed", failed: "FAILED", unproven: "unproven" };
 const exitCodeOf: Record<Verdict, number> = {
   proven: exitCodes.ok,
   failed: exitCodes.verification,
@@ -216,7 +216,7 @@ function report(
         const { component, snapshotId, cutAt } = snapshot.manifest;
         return [
           component,
-          shown(verdict),
+          outcomeText(verdict),
           snapshotId,
           durationText(age(cutAt)),
           timeOf(phases, "stage"),
@@ -224,18 +224,15 @@ function report(
           `${checks.length}`,
         ];
       }),
-      ...lacking.map(({ component }) => [component, shown("failed"), "none", "", "", "", "1"]),
-      ["whole host", shown(host.verdict), "", "", "", durationText(host.milliseconds), `${host.checks.length}`],
+      ...lacking.map(({ component }) => [component, outcomeText("failed"), "none", "", "", "", "1"]),
+      ["whole host", outcomeText(host.verdict), "", "", "", durationText(host.milliseconds), `${host.checks.length}`],
     ],
   );
-  const details = table(
-    [{ title: "COMPONENT" }, { title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }],
-    [
-      ...lacking.map(({ component, check }) => [component, ...cells(check)]),
-      ...components.flatMap(({ subject, checks }) => checks.map((check) => [subject.component.name, ...cells(check)])),
-      ...host.checks.map((check) => ["whole host", ...cells(check)]),
-    ],
-  );
+  const details = checksTable([
+    ...lacking.map(({ component, check }) => ({ name: component, checks: [check] })),
+    ...components.map(({ subject, checks }) => ({ name: subject.component.name, checks })),
+    { name: "whole host", checks: host.checks },
+  ]);
   const count = (outcome: Check["outcome"]) => everything.filter((check) => check.outcome === outcome).length;
   const proven = `${countOf(count("passed"), "check")} passed, ${count("failed")} failed, ${count("unproven")} unproven, in ${durationText(finishedAt - startedAt)}`;
   const end: Record<Verdict, string> = {
@@ -275,8 +272,6 @@ function report(
   };
 }
 
-const shown = (verdict: Verdict) => (verdict === "failed" ? "FAILED" : verdict);
-const cells = ({ name, outcome, detail }: Check) => [name, words[outcome], detail];
 const timestamp = (time: number) => new Date(time).toISOString();
 
 function timeOf(phases: ComponentDrill["phases"], wanted: "stage" | "check"): string {

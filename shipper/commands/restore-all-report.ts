@@ -7,6 +7,7 @@ import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { printable } from "../terminal/printable.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
+import { checksTable } from "./checks-table.ts";
 import type { Outcome } from "./command.ts";
 import { contentsText, warningsText } from "./contents.ts";
 import type { HostPlan } from "./restore-all-plan.ts";
@@ -110,12 +111,7 @@ export function reportHost(
       durationText(milliseconds),
     ]),
   );
-  const details = table(
-    [{ title: "COMPONENT" }, { title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }],
-    items.flatMap(({ component, checks }) =>
-      checks.map(({ name, outcome, detail }) => [component, name, outcome === "failed" ? "FAILED" : outcome, detail]),
-    ),
-  );
+  const details = checksTable(items.map(({ component, checks }) => ({ name: component, checks })));
   const errors = [
     ...items.flatMap(({ component, error }) => (error ? [`\n${component}: ${errorText(error)}`] : [])),
     ...complaints.map((error) => `\nservices: ${errorText(error)}`),

@@ -10,6 +10,7 @@ import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { componentNamed, momentOf } from "./arguments.ts";
+import { checksTable } from "./checks-table.ts";
 import { chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
 import { contentsText, storedBytes } from "./contents.ts";
@@ -214,8 +215,6 @@ function reportPlan(plan: Plan): Outcome {
 }
 
 function reportChecks(plan: Plan, checks: readonly Check[], failed: boolean, milliseconds: number): Outcome {
-  const columns = [{ title: "CHECK" }, { title: "OUTCOME" }, { title: "DETAIL" }];
-  const rows = checks.map(({ name, outcome, detail }) => [name, outcome === "failed" ? "FAILED" : outcome, detail]);
   const unproven = checks.filter(({ outcome }) => outcome === "unproven").length;
   const end = failed
     ? "Something is not as it was captured. What was restored is left in place: look at it, and try an older snapshot with --at.\n"
@@ -223,7 +222,7 @@ function reportChecks(plan: Plan, checks: readonly Check[], failed: boolean, mil
   const exitCode = failed ? exitCodes.verification : exitCodes.ok;
   return {
     exitCode,
-    text: `${headOf(plan)}\n${table(columns, rows)}\n${end}`,
+    text: `${headOf(plan)}\n${checksTable([{ checks }])}\n${end}`,
     document: { ...documentOf(plan), exitCode, failed, milliseconds, checks },
   };
 }
