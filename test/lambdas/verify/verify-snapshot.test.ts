@@ -1,9 +1,5 @@
-import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { breakGlassVersion } from "../../../core/break-glass.ts";
-import { crc64nvme } from "../../../core/crc64nvme.ts";
 import {
-  breakGlassKey,
   enrolmentKey,
   hostRecordKey,
   keyringKey,
@@ -20,47 +16,25 @@ import type { Verdict } from "../../../lambdas/control/records.ts";
 import { sweep } from "../../../lambdas/verify/sweep.ts";
 import { type VerifyPorts, verifySnapshot } from "../../../lambdas/verify/verify-snapshot.ts";
 import { memoryControlStore } from "../../fixtures/control-store.ts";
+import {
+  component,
+  crcOf,
+  enrolledHost,
+  hostId,
+  keyId,
+  recipient,
+  storedSnapshot,
+} from "../../fixtures/enrolled-host.ts";
 import { memoryStore } from "../../fixtures/memory-store.ts";
 import { setClock } from "../../fixtures/set-clock.ts";
-
-const hostId = "AROAEXAMPLE:i-0123456789abcdef0";
-const component = "mysql";
-const glass = { "restore.sh": Buffer.from("#!/bin/sh\n"), "format.md": Buffer.from("# The format\n") };
-const breakGlass = breakGlassVersion(glass);
-const sha256Of = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
-const keyId = "b".repeat(32);
-const sealedKey = Buffer.from("a sealed key");
-const recipient = `age1${"q".repeat(58)}`;
-const dayOf = (day: number) => `202611${String(day).padStart(2, "0")}T020000.000Z-k3m9x2qa7b`;
-const addressOf = (day: number): SnapshotAddress => ({ hostId, component, snapshotId: dayOf(day) });
 
 /** A vault with one host, approved by the operator unless told otherwise. */
 async function controller({ approved = true } = {}) {
   const clock = setClock();
   const vault = memoryStore(clock);
   const control = memoryControlStore();
-  const signer = signerOf(generateSigningKey());
-  const { fingerprint, keyId: signerId } = verifierOf(signer.publicKey);
-  const enrolment = {
-    format: "mailark-enrolment/1",
-    hostId,
-    createdAt: "2026-11-01T00:00:00.000Z",
-    name: "mail-1",
-    signingKey: signer.publicKey,
-    recoveryRecipient: recipient,
-  };
-  await vault.put(enrolmentKey(hostId, signerId), [signDocument(enrolment, signer)]);
-  await vault.put(keyringKey(hostId, "host", keyId), [sealedKey]);
-  for (const file of ["restore.sh", "format.md"] as const) {
-    await vault.put(breakGlassKey(hostId, breakGlass, file), [glass[file]]);
-  }
-  const approve = () =>
-    control.set(hostRecordKey(hostId), {
-      format: "mailark-host/1",
-      hostId,
-      name: "mail-1",
-      fingerprints: [fingerprint],
-    });
+  const { signer, approval } = await enrolledHost(vault);
+  const approve = () => control.set(hostRecordKey(hostId), approval);
   if (approved) approve();
   const announced: Verdict[] = [];
   const asked: string[] = [];
@@ -77,51 +51,12 @@ async function controller({ approved = true } = {}) {
       announced.push(verdict);
     },
   };
-  const store = (day: number, changes: Partial<Manifest> = {}, by: Signer = signer) => stored(vault, day, changes, by);
+  const store = (day: number, changes: Partial<Manifest> = {}, by: Signer = signer) =>
+    storedSnapshot(vault, day, changes, by);
   const good = () =>
     control.records.get(latestKey(hostId, component))?.good.map((each: { snapshotId: string }) => each.snapshotId) ??
     [];
   return { clock, vault, control, ports, announced, asked, store, approve, good };
-}
-
-const crcOf = (bytes: Buffer) => {
-  const measured = crc64nvme();
-  measured.update(bytes);
-  return measured.digest();
-};
-
-async function stored(vault: ReturnType<typeof memoryStore>, day: number, changes: Partial<Manifest>, by: Signer) {
-  const address = addressOf(day);
-  const pack = Buffer.from(`the pack of day ${day}`);
-  await vault.put(packKey(hostId, component, `${address.snapshotId}/0001`), [pack]);
-  const time = "2026-11-21T02:00:00.000Z";
-  const manifest: Manifest = {
-    format: "mailark-manifest/1",
-    ...address,
-    runId: address.snapshotId,
-    kind: "full",
-    completeness: "complete",
-    startedAt: time,
-    cutAt: time,
-    finishedAt: time,
-    tools: {},
-    keys: [{ ownerId: "host", keyId, sha256: sha256Of(sealedKey) }],
-    packs: [{ name: "0001", bytes: pack.length, sha256: sha256Of(pack), crc64nvme: crcOf(pack) }],
-    parts: [
-      {
-        name: "dump",
-        bytes: 1000,
-        sha256: "0".repeat(64),
-        extents: [{ pack: `${address.snapshotId}/0001`, keyId, offset: 0, segments: [1] }],
-      },
-    ],
-    breakGlass,
-    facts: { rows: 500 },
-    warnings: [],
-    ...changes,
-  };
-  await vault.put(manifestKey(address), [signDocument(manifest, by)]);
-  return address;
 }
 
 describe("a snapshot that arrives", () => {
