@@ -1,0 +1,5 @@
+import { test } from "vitest";
+import { sweepEveryRequest } from "../fixtures/every-request.ts";
+
+test("a backup, a pruning and a restore get over hundreds of wrong answers of S3, or say what was wrong", () =>
+  sweepEveryRequest(process.env.MAILARK_SEED ?? "many requests", 300));
