@@ -38,13 +38,14 @@ export async function readTrust(
   reader: ObjectReader,
   hostId: string,
   fingerprints: readonly string[] | undefined,
+  signal?: AbortSignal,
 ): Promise<Trust> {
   const keys: EnrolledKey[] = [];
   const refused: { key: string; error: MailarkError }[] = [];
-  for await (const row of reader.list(enrolmentPrefix(hostId))) {
+  for await (const row of reader.list(enrolmentPrefix(hostId), { ...(signal && { signal }) })) {
     if (!("key" in row)) continue;
     try {
-      const key = readEnrolment(await readWhole(reader, row.key, maximumDocumentBytes), row.key, hostId);
+      const key = readEnrolment(await readWhole(reader, row.key, maximumDocumentBytes, signal), row.key, hostId);
       if (fingerprints === undefined || fingerprints.includes(key.verifier.fingerprint)) keys.push(key);
     } catch (thrown) {
       const error = asMailarkError(thrown);

@@ -17,6 +17,9 @@ import { SnapshotWriter, type SnapshotWriterOptions } from "./pipeline/snapshot-
 import type { SealingKeys } from "./sealing-keys.ts";
 import { version } from "./version.ts";
 
+/** How long an interrupted run tries to store its record, in milliseconds. */
+const grace = 10_000;
+
 /** Where a host writes, and as whom. */
 export interface Destination {
   readonly store: ObjectWriter;
@@ -51,6 +54,8 @@ export interface BackupResult {
   readonly outcomes: readonly ComponentOutcome[];
   /** What does not fit together on the host; it does not change the exit status. `undefined`: nothing was compared. */
   readonly findings: readonly Finding[] | undefined;
+  /** Why the record of the run is in no store. The snapshots are what they are, and the run is `partial` at best. */
+  readonly recordError: MailarkError | undefined;
   readonly exitCode: number;
 }
 
@@ -58,7 +63,7 @@ export interface BackupResult {
  * Captures the components in their order. One that fails does not stop the others.
  *
  * @param comparison looks at the host before, between and after the captures.
- * @throws MailarkError when nothing could be stored at all, or when interrupted; what failed with a component is in its outcome.
+ * @throws MailarkError when nothing can be stored at all, or when interrupted; what failed with a component is in its outcome.
  */
 export async function backup(
   components: readonly Component[],
@@ -83,10 +88,35 @@ export async function backup(
   }
   const findings = signal.aborted ? undefined : await comparison?.finish();
   const record = runRecord(destination, runId, startedAt, clock.now(), outcomes, findings);
-  // The record is stored without the signal: a run that was interrupted has an outcome too.
-  await putWhole(destination.store, runKey(destination.hostId, runId), signDocument(record, destination.signer));
+  const recordError = await storeRecord(record, destination, world);
   signal.throwIfAborted();
-  return { runId, outcomes, findings, exitCode: exitCodeOf(outcomes) };
+  const exitCode = exitCodeOf(outcomes);
+  const isShort = recordError !== undefined && exitCode === exitCodes.ok;
+  return { runId, outcomes, findings, recordError, exitCode: isShort ? exitCodes.partial : exitCode };
+}
+
+/** In spite of the signal: a run that was interrupted has an outcome too. But whoever interrupts it does not wait long for that. */
+async function storeRecord(
+  record: RunRecord,
+  { store, hostId, signer }: Destination,
+  { clock, signal }: World,
+): Promise<MailarkError | undefined> {
+  const [ended, late] = [new AbortController(), new AbortController()];
+  const hurry = () =>
+    clock.sleep(grace, ended.signal).then(
+      () => late.abort(signal.reason),
+      () => {},
+    );
+  if (signal.aborted) hurry();
+  else signal.addEventListener("abort", hurry, { once: true, signal: ended.signal });
+  try {
+    await putWhole(store, runKey(hostId, record.runId), signDocument(record, signer), { signal: late.signal });
+    return undefined;
+  } catch (thrown) {
+    return asMailarkError(thrown);
+  } finally {
+    ended.abort();
+  }
 }
 
 async function captureComponent(
@@ -134,12 +164,23 @@ async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signa
   for (const file of ["restore.sh", "format.md"] as const) {
     try {
       await putWhole(store, breakGlassKey(hostId, version, file), breakGlass[file], { signal });
-    } catch (error) {
-      if (!(error instanceof MailarkError) || error.code !== "OBJECT_EXISTS") throw error;
+    } catch (thrown) {
+      const error = asMailarkError(thrown);
+      if (error.code === "UPLOAD_MISMATCH") throw damagedBreakGlass(error, breakGlassKey(hostId, version, file));
+      if (error.code !== "OBJECT_EXISTS") throw error;
     }
   }
   return version;
 }
+
+/** It has the name that every later run would give it. */
+const damagedBreakGlass = (cause: MailarkError, key: string) =>
+  new MailarkError("UPLOAD_MISMATCH", "the store received the restore script or the format description changed", {
+    detail: key,
+    hint: "a name that is taken is never written again: erase this object with credentials that may, then run the backup again",
+    retryable: cause.retryable,
+    cause,
+  });
 
 function runRecord(
   { hostId, stores }: Destination,

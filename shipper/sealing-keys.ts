@@ -209,7 +209,8 @@ export async function withSealingKeysAside(
     return !known;
   } catch (thrown) {
     const error = asMailarkError(thrown);
-    known = !error.retryable && error.code !== "INTERRUPTED";
+    // Any other failure may come after a try that was carried out.
+    known = error.code === "STORE_FORBIDDEN" && !error.retryable;
     throw error;
   } finally {
     if (moved && known) files.renameSync(aside, path);

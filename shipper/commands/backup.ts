@@ -22,7 +22,7 @@ import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
 import { openRunStores, type RunStores } from "./run-stores.ts";
-import { type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
+import { areShort, type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
 
 /** What is captured. */
 export interface BackupOptions {
@@ -106,7 +106,10 @@ async function capture(
   const caughtUp = backlog
     ? await catchUp({
         ...{ stores, all, backlog, signal },
-        trusted: [verifierOf(signer.publicKey)],
+        hostId: config.host.id,
+        own: verifierOf(signer.publicKey),
+        stored: result.outcomes.flatMap(({ component, manifest }) => (manifest ? [component] : [])),
+        configured: configuredNames(config),
         began: (name) => reporter.begin(`copying to ${name}`),
         read: reporter.advance,
       })
@@ -147,7 +150,7 @@ type Measured = ReadonlyMap<string, { readonly plain: number; readonly stored: n
 
 function report(
   config: Config,
-  { runId, outcomes, findings, ...result }: BackupResult,
+  { runId, outcomes, findings, recordError, ...result }: BackupResult,
   measured: Measured,
   stores: StoresReport,
 ): Outcome {
@@ -183,14 +186,15 @@ function report(
     const warnings = warningsText(manifest);
     return warnings === "" ? [] : [`\n${component}: ${warnings}\n`];
   });
+  const unrecorded = recordError ? `\nthe record of this run is in no store: ${errorText(recordError)}` : "";
   const stored = outcomes.some(({ manifest }) => manifest);
   const next = stored
     ? `\nStored at ${stores.all.within().join(" and ")}; check it with: mailark verify\n`
     : "\nNothing was stored.\n";
-  const exitCode = result.exitCode === exitCodes.ok && stores.all.out.size > 0 ? exitCodes.partial : result.exitCode;
+  const exitCode = result.exitCode === exitCodes.ok && areShort(stores) ? exitCodes.partial : result.exitCode;
   return {
     exitCode,
-    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + storesText(stores) + next,
+    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + storesText(stores) + unrecorded + next,
     document: {
       command: "backup",
       hostId: config.host.id,
@@ -211,6 +215,7 @@ function report(
         warnings: manifest?.warnings,
         error: error && errorDocument(error),
       })),
+      recordError: recordError && errorDocument(recordError),
       warnings: findings?.map(({ code, names }) => ({ code, count: names.length, names })),
     },
   };

@@ -3,7 +3,7 @@ import { addressOfManifest } from "../../core/keys.ts";
 import type { RunRecord } from "../../core/manifest.ts";
 import type { FanOut } from "../../core/stores/fan-out.ts";
 import { storedError } from "../backup.ts";
-import type { CaughtUp } from "../stores/catch-up.ts";
+import type { CaughtUp, Missed } from "../stores/catch-up.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { countOf } from "../terminal/quantity.ts";
 
@@ -13,6 +13,10 @@ export interface StoresReport {
   readonly all: FanOut;
   readonly caughtUp: readonly CaughtUp[];
 }
+
+/** Whether one of them lacks something that nothing in it stands in for. */
+export const areShort = ({ all, caughtUp }: StoresReport): boolean =>
+  all.out.size > 0 || caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
 
 /** For the record of the run: stores by their number, for a URL may name somebody. */
 export function storeOutcomes(names: readonly string[], { out }: FanOut): NonNullable<RunRecord["stores"]> {
@@ -30,16 +34,23 @@ export function storesText({ names, all, caughtUp }: StoresReport): string {
   if (names.length === 1) return "";
   const copied = caughtUp
     .filter((each) => each.copied.length > 0)
-    .map((each) => `\n${each.store}: got what it had missed, ${contents(each.copied)}\n`);
+    .map((each) => `\n${each.store}: got what it had missed, ${contents(each.copied.map((key) => ({ key })))}\n`);
   const lost = caughtUp.flatMap((each) =>
-    [...Map.groupBy(each.lost, ({ error }) => error?.message ?? superseded)].map(
-      ([why, rows]) => `\n${each.store}: will not get ${contents(rows.map(({ key }) => key))} that it missed: ${why}\n`,
-    ),
+    byReason(each.lost).map(([why, what]) => `\n${each.store}: will not get ${what} that it missed: ${why}\n`),
   );
-  const out = [...all.out].map(
-    ([name, error]) => `\n${name}: ${errorText(error)}A later backup brings it what it misses now.\n`,
-  );
-  return [...copied, ...lost, ...out].join("");
+  const owed = caughtUp
+    .filter(({ store }) => !all.out.has(store))
+    .flatMap((each) =>
+      byReason(each.owed).map(
+        ([why, what]) => `\n${each.store}: lacks ${what} still: ${why}\nThe next backup tries again.\n`,
+      ),
+    );
+  const out = [...all.out].map(([name, error]) => {
+    const missed = caughtUp.find(({ store }) => store === name)?.owed ?? [];
+    const what = missed.length > 0 ? `: ${contents(missed)}` : "";
+    return `\n${name}: ${errorText(error)}A later backup brings it what it misses now${what}.\n`;
+  });
+  return [...copied, ...lost, ...owed, ...out].join("");
 }
 
 const superseded = "no other store that can be read has that any more; the snapshots of this run stand in for it";
@@ -47,20 +58,26 @@ const superseded = "no other store that can be read has that any more; the snaps
 export function storesDocument({ names, all, caughtUp }: StoresReport): object[] {
   return names.map((name) => {
     const error = all.out.get(name);
-    const { copied = [], lost = [] } = caughtUp.find(({ store }) => store === name) ?? {};
+    const { copied = [], lost = [], owed = [] } = caughtUp.find(({ store }) => store === name) ?? {};
     return {
       store: name,
       outcome: error ? "failed" : "complete",
       error: error && errorDocument(error),
       copied,
-      lost: lost.map((each) => ({ key: each.key, error: each.error && errorDocument(each.error) })),
+      lost: lost.map(missedDocument),
+      owed: owed.map(missedDocument),
     };
   });
 }
 
-function contents(keys: readonly string[]): string {
-  const snapshots = keys.filter((key) => addressOfManifest(key)).length;
-  const runs = keys.length - snapshots;
+const missedDocument = ({ key, error }: Missed) => ({ key, error: error && errorDocument(error) });
+
+const byReason = (missed: readonly Missed[]) =>
+  [...Map.groupBy(missed, ({ error }) => error?.message ?? superseded)].map(([why, rows]) => [why, contents(rows)]);
+
+function contents(missed: readonly Pick<Missed, "key">[]): string {
+  const snapshots = missed.filter(({ key }) => addressOfManifest(key)).length;
+  const runs = missed.length - snapshots;
   return [
     ...(snapshots > 0 ? [countOf(snapshots, "snapshot")] : []),
     ...(runs > 0 ? [countOf(runs, "record of a run", "records of runs")] : []),

@@ -141,8 +141,8 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "an interrupted run ends as one",
     file: "shipper/backup.ts",
-    find: "signal.throwIfAborted();\n  return { runId",
-    replace: "return { runId",
+    find: "signal.throwIfAborted();\n  const exitCode",
+    replace: "const exitCode",
     test: {
       file: backup,
       name: "a backup that is interrupted at %s leaves no manifest and exit status 130, and the next one goes through",
@@ -158,8 +158,8 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "an interrupted run has a record",
     file: "shipper/backup.ts",
-    find: "signDocument(record, destination.signer));",
-    replace: "signDocument(record, destination.signer), { signal });",
+    find: "{ signal: late.signal }",
+    replace: "{ signal }",
     test: { file: run, name: "a run that is interrupted begins no other component, and has a record all the same" },
   },
   {

@@ -196,9 +196,9 @@ export const s3Guards: readonly Guard[] = [
   {
     guard: "keys that nobody can tell of are forgotten",
     file: "shipper/sealing-keys.ts",
-    find: "known = !error.retryable && ",
-    replace: "known = ",
-    test: { file: aside, name: "stay where nothing can have happened, and go where nobody can tell" },
+    find: 'known = error.code === "STORE_FORBIDDEN" && !error.retryable;',
+    replace: "known = !error.retryable;",
+    test: { file: aside, name: "go where nobody can tell: %s, retryable %s" },
   },
   {
     guard: "keys that were set aside long ago do not come back",

@@ -111,9 +111,9 @@ export const severalStoresGuards: readonly Guard[] = [
   },
   {
     guard: "a run that left a store out is not said to be whole",
-    file: "shipper/commands/backup.ts",
-    find: "result.exitCode === exitCodes.ok && stores.all.out.size > 0",
-    replace: "stores.all.out.size > 1",
+    file: "shipper/commands/stores-report.ts",
+    find: "all.out.size > 0 || ",
+    replace: "",
     test: { file: two, name: partial },
   },
   {
@@ -140,9 +140,68 @@ export const severalStoresGuards: readonly Guard[] = [
   {
     guard: "nothing is given up while a store that may have it is away",
     file: "shipper/stores/catch-up.ts",
-    find: 'within.length < stores.length ? "unknown" : "gone"',
-    replace: '"gone"',
+    find: 'away ? { judgement: "unknown", error: away } : { judgement: "gone" }',
+    replace: '{ judgement: "gone" }',
     test: { file: two, name: "waits where the store that has it is away" },
+  },
+  {
+    guard: "a run is not said to be whole while a store lacks something still",
+    file: "shipper/commands/stores-report.ts",
+    find: "owed.length > 0 || lost",
+    replace: "lost",
+    test: { file: two, name: "stays owed, is named and makes the run partial while the other can not be read" },
+  },
+  {
+    guard: "a run is not said to be whole that lost something of a store by an error",
+    file: "shipper/commands/stores-report.ts",
+    find: " || lost.some(({ error }) => error)",
+    replace: "",
+    test: { file: two, name: "and was damaged in the other (%s) is not handed on, nor the record of its run" },
+  },
+  {
+    guard: "a snapshot is replaced by one of its own component alone",
+    file: "shipper/stores/catch-up.ts",
+    find: "component === undefined || stored.includes(component)",
+    replace: "component === undefined || stored",
+    test: {
+      file: two,
+      name: "can hand nothing on: what no newer snapshot stands in for stays owed, until its component is configured no more",
+    },
+  },
+  {
+    guard: "a new signing key does not make what the old one signed worthless",
+    file: "shipper/stores/catch-up.ts",
+    find: "return [own, ...keys.map(({ verifier }) => verifier)];",
+    replace: "return [own, ...keys.map(() => own)];",
+    test: { file: two, name: "and was signed with a key that this host had before is copied" },
+  },
+  {
+    guard: "what an unknown key signed is not given up",
+    file: "shipper/stores/catch-up.ts",
+    find: ' && error.code !== "SIGNER_UNTRUSTED"',
+    replace: "",
+    test: { file: two, name: "and was signed by nobody who is introduced there stays owed" },
+  },
+  {
+    guard: "an interrupted run does not wait for ever for a store that is silent",
+    file: "shipper/backup.ts",
+    find: "if (signal.aborted) hurry();\n  else signal.addEventListener",
+    replace: "signal.removeEventListener",
+    hangs: true,
+    test: {
+      file: "test/shipper/backup.test.ts",
+      name: "a run that is interrupted %s waits ten seconds for a store that is silent, and is interrupted all the same",
+    },
+  },
+  {
+    guard: "a run without a record is not said to be whole",
+    file: "shipper/backup.ts",
+    find: "isShort ? exitCodes.partial : exitCode",
+    replace: "exitCode",
+    test: {
+      file: "test/shipper/backup.test.ts",
+      name: "a run whose record alone is refused says how each component went, and is partial",
+    },
   },
   {
     guard: "a key is sealed with only where every store of the run has it",

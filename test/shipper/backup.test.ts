@@ -1,7 +1,8 @@
 import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { generateIdentity } from "../../core/age/age.ts";
-import { systemClock } from "../../core/ports/clock.ts";
+import { MailarkError } from "../../core/errors.ts";
+import { type Clock, systemClock } from "../../core/ports/clock.ts";
 import { nodeFiles } from "../../core/ports/files.ts";
 import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
@@ -12,6 +13,7 @@ import { nodeProcesses } from "../../shipper/processes.ts";
 import { sealingKeys } from "../../shipper/sealing-keys.ts";
 import { memoryStore } from "../fixtures/memory-store.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
+import { setClock } from "../fixtures/set-clock.ts";
 
 /** A component that only knows how to be captured. */
 const component = (name: Component["name"], capture: (context: CaptureContext) => Promise<Captured>): Component =>
@@ -23,10 +25,11 @@ function run(
   store: ObjectWriter,
   signal = new AbortController().signal,
   comparison?: Comparison,
+  clock: Clock = systemClock,
 ) {
   const hostId = "host-1";
   const stateDirectory = scratchDirectory();
-  const world = { files: nodeFiles, clock: systemClock, processes: nodeProcesses, signal, progress: () => {} };
+  const world = { files: nodeFiles, clock, processes: nodeProcesses, signal, progress: () => {} };
   const keys = sealingKeys({
     ...world,
     store,
@@ -100,7 +103,7 @@ test.each(["break-glass/", "keyring/", ".pack", "manifest.json", "runs/"])(
       return nothing;
     });
     const ended = await run([mail], strange).then(
-      ({ outcomes }) => outcomes[0]?.error,
+      ({ outcomes, recordError }) => outcomes[0]?.error ?? recordError,
       (error) => error,
     );
     expect(ended).toMatchObject({ code: "UPLOAD_MISMATCH" });
@@ -123,6 +126,54 @@ test("a run that is interrupted begins no other component, and has a record all 
   expect(begun).toBe(false);
   expect(runsOf(store.objects)).toMatchObject([{ components: [{ component: "mysql", outcome: "failed" }] }]);
 });
+
+test("a run whose record alone is refused says how each component went, and is partial", async () => {
+  const store = memoryStore();
+  const refused = new MailarkError("STORE_FORBIDDEN", "the store refuses");
+  const refusing: ObjectWriter = {
+    async put(key, ...given) {
+      if (key.includes("/runs/")) throw refused;
+      return store.put(key, ...given);
+    },
+  };
+  const going = component("mail", async () => nothing);
+  const failing = component("mysql", async () => {
+    throw new MailarkError("DUMP_FAILED", "made up");
+  });
+  const both = await run([going], refusing);
+  expect(both).toMatchObject({ outcomes: [{ manifest: {} }], recordError: refused, exitCode: 3 });
+  // What failed altogether keeps its own exit status.
+  expect(await run([failing], refusing)).toMatchObject({ recordError: refused, exitCode: 1 });
+  expect((await run([going], store)).recordError).toBeUndefined();
+});
+
+test.each(["before its record", "while its record is stored"])(
+  "a run that is interrupted %s waits ten seconds for a store that is silent, and is interrupted all the same",
+  async (when) => {
+    const store = memoryStore();
+    const controller = new AbortController();
+    const interrupt = () => controller.abort(new MailarkError("INTERRUPTED", "made up"));
+    const silent: ObjectWriter = {
+      put(key, body, options = {}) {
+        if (!key.includes("/runs/")) return store.put(key, body, options);
+        if (!controller.signal.aborted) interrupt();
+        return new Promise((_resolve, reject) => {
+          options.signal!.addEventListener("abort", () => reject(options.signal!.reason));
+        });
+      },
+    };
+    const capturing = component("mail", async () => {
+      if (when.startsWith("before")) interrupt();
+      return nothing;
+    });
+    const clock = setClock(0);
+    await expect(run([capturing], silent, controller.signal, undefined, clock)).rejects.toMatchObject({
+      code: "INTERRUPTED",
+      message: "made up",
+    });
+    expect(clock.now()).toBe(10_000);
+  },
+);
 
 describe("a comparison", () => {
   const order: string[] = [];

@@ -49,6 +49,30 @@ test.each([/\.pack$/, /keyring/, /manifest\.json$/, /restore\.sh$/])(
   },
 );
 
+test("a backup whose record alone is refused says what was stored, and exits with 3", async () => {
+  const wrap = (composition: Composition): Composition => ({
+    ...composition,
+    openStore(url) {
+      const store = composition.openStore(url);
+      return {
+        ...store,
+        put: async (key, ...given) => {
+          if (key.includes("/runs/")) throw new MailarkError("STORE_FORBIDDEN", "the store refuses");
+          return store.put(key, ...given);
+        },
+      };
+    },
+  });
+  const said = await host.configured(["backup"], { wrap });
+  expect(said).toMatchObject({ code: 3, stdout: expect.stringMatching(/^mail +complete/m) });
+  expect(said.stdout).toContain("the record of this run is in no store: Error: the store refuses\n");
+  expect((await host.configured(["backup", "--json"], { wrap })).json).toMatchObject({
+    exitCode: 3,
+    components: [{ outcome: "complete" }],
+    recordError: { code: "STORE_FORBIDDEN" },
+  });
+});
+
 describe("a second backup", () => {
   test("is refused while the first runs, with its process", async () => {
     await host.configured(["backup"]);

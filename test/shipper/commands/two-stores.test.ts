@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, r
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
+import { generateSigningKey } from "../../../core/signed-document.ts";
 import type { Composition, Store } from "../../../shipper/composition.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { makeFolder, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
@@ -232,7 +233,7 @@ describe("what a store missed", () => {
     async (pattern) => {
       writeFileSync(missed(pattern), "damaged");
       const said = await host.configured(["backup"]);
-      expect(said.code).toBe(0);
+      expect(said.code).toBe(3);
       expect(said.stdout).toMatch(/second: will not get 1 snapshot that it missed: /);
       expect(manifests(second)).toHaveLength(1);
       if (pattern.source !== "restore\\.sh$" && pattern.source !== "^keyring") await expectWhole(secondUrl(), 1);
@@ -240,6 +241,59 @@ describe("what a store missed", () => {
       expect(backlog()).toEqual([]);
     },
   );
+
+  test("stays owed, is named and makes the run partial while the other can not be read", async () => {
+    let reads = 0;
+    const unreadable = failing(
+      () => ({
+        get: async function* () {
+          yield* [];
+          reads += 1;
+          throw down();
+        },
+      }),
+      host.store,
+    );
+    renameSync(second, `${second}.away`);
+    await host.configured(["backup"]);
+    renameSync(`${second}.away`, second);
+    const said = await host.configured(["backup", "--json"], unreadable);
+    expect(said.json).toMatchObject({
+      exitCode: 3,
+      components: [{ outcome: "complete" }],
+      stores: [{ owed: [] }, { outcome: "complete", owed: Array(4).fill({ error: { code: "STORE_UNREACHABLE" } }) }],
+    });
+    expect(reads).toBe(1);
+    expect((await host.configured(["backup"], unreadable)).stdout).toContain(
+      `${secondUrl()}: lacks 2 snapshots and 2 records of runs still: the store does not answer\n`,
+    );
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+    await expectWhole(secondUrl(), 5);
+  });
+
+  test("and was signed with a key that this host had before is copied", async () => {
+    writeFileSync(join(host.directory, "etc/signing.pem"), generateSigningKey(), { mode: 0o600 });
+    expect(await host.configured(["enrol"])).toMatchObject({ code: 0 });
+    const said = await host.configured(["backup"]);
+    expect(said).toMatchObject({ code: 0, stdout: expect.stringContaining("got what it had missed, 1 snapshot") });
+    expect(objects(second)).toEqual(objects(host.storeDirectory));
+  });
+
+  test("and was signed by nobody who is introduced there stays owed", async () => {
+    const introduced = join(second, Object.keys(treeOf(second)).find((path) => /\/enrol\/.+json$/.test(path))!);
+    writeFileSync(join(host.directory, "etc/signing.pem"), generateSigningKey(), { mode: 0o600 });
+    await host.configured(["enrol"]);
+    const before = readFileSync(introduced);
+    rmSync(introduced);
+    for (let night = 0; night < 2; night += 1) {
+      const said = await host.configured(["backup"]);
+      expect(said.code).toBe(3);
+      expect(said.stdout).toContain(`${secondUrl()}: lacks 1 snapshot and 1 record of a run still: `);
+    }
+    writeFileSync(introduced, before);
+    expect(await host.configured(["backup"])).toMatchObject({ code: 0 });
+    expect(objects(second)).toEqual(objects(host.storeDirectory));
+  });
 
   test("and where something else stands under one of its keys is not believed to be there", async () => {
     const pack = keysOf(host.storeDirectory, /\.pack$/)[0]!;
@@ -312,6 +366,27 @@ describe("a store in which this host may only create", () => {
     expect(said.stdout).toContain(`${host.store}: will not get 1 snapshot and 1 record of a run that it missed`);
     await expectWhole(host.store, 2);
     await expectWhole(secondUrl(), 3);
+  });
+
+  test("can hand nothing on: what no newer snapshot stands in for stays owed, until its component is configured no more", async () => {
+    const files = join(host.directory, "files");
+    mkdirSync(files);
+    const configs = `  configs:\n    paths: [${files}]\n`;
+    host.edit((text) => text.replace("components:\n", `components:\n${configs}`));
+    renameSync(host.storeDirectory, `${host.storeDirectory}.away`);
+    await host.configured(["backup"]);
+    renameSync(`${host.storeDirectory}.away`, host.storeDirectory);
+    const mail = await host.configured(["backup", "mail"], createOnly(secondUrl()));
+    expect(mail.code).toBe(3);
+    expect(mail.stdout).toContain(`${host.store}: will not get 1 snapshot that it missed`);
+    expect(mail.stdout).toContain(`${host.store}: lacks 1 snapshot and 1 record of a run still: no other store`);
+    expect(mail.stdout).toContain("this run stored no newer one");
+    host.edit((text) => text.replace(configs, ""));
+    const without = await host.configured(["backup"], createOnly(secondUrl()));
+    expect(without.code).toBe(3);
+    expect(without.stdout).toContain("its component is not configured any more");
+    expect(await host.configured(["backup"], createOnly(secondUrl()))).toMatchObject({ code: 0 });
+    expect(backlog()).toEqual([]);
   });
 });
 
