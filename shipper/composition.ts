@@ -15,6 +15,7 @@ import { dividedStore } from "../core/stores/divided.ts";
 import { fileStore } from "../core/stores/file.ts";
 import { type RetryOptions, withRetries } from "../core/stores/retry.ts";
 import type { ObjectEraser, ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import type { UsageMeter } from "../core/stores/usage.ts";
 import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
 import { configsComponent } from "./components/configs/component.ts";
@@ -58,6 +59,8 @@ export interface OpenStoreOptions {
   readonly bandwidthLimit?: number | undefined;
   /** Told of each failure after which the store is asked again. */
   readonly failed?: RetryOptions["failed"];
+  /** Told of each request over the network. */
+  readonly meter?: UsageMeter | undefined;
 }
 
 /** A store as commands use it. */
@@ -99,13 +102,13 @@ export function compose(ports: Ports): Composition {
   };
 }
 
-function storeAt(url: string, { files, clock }: Ports, { bandwidthLimit, failed }: OpenStoreOptions = {}) {
+function storeAt(url: string, { files, clock }: Ports, { bandwidthLimit, failed, meter }: OpenStoreOptions = {}) {
   const { s3, directory } = placeOf(url);
   if (directory !== undefined) return fileStore(directory, { files, clock });
   const pace = bandwidthLimit === undefined ? undefined : limitBandwidth(bandwidthLimit, clock);
   const open = (bucket: string) => {
     const store = deferredStore(async () =>
-      (await import("../core/stores/s3.ts")).s3Store({ ...s3, bucket }, { pace }),
+      (await import("../core/stores/s3.ts")).s3Store({ ...s3, bucket }, { pace, meter }),
     );
     return withRetries(store, { clock, random: Math.random, failed });
   };

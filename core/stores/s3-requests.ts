@@ -4,10 +4,13 @@ import { asMailarkError } from "../errors.ts";
 import type { Pace } from "./bandwidth.ts";
 import { type S3Action, s3Error } from "./s3-error.ts";
 import type { S3Place } from "./s3-url.ts";
+import type { UsageMeter } from "./usage.ts";
 
 export interface S3RequestsOptions {
   /** Default: as fast as it goes. */
   readonly pace?: Pace | undefined;
+  /** Told of each request. */
+  readonly meter?: UsageMeter | undefined;
   /** Milliseconds until a connection must stand, and until something must have moved on it. */
   readonly timeouts?: { readonly connect: number; readonly idle: number } | undefined;
 }
@@ -30,11 +33,13 @@ export class S3Requests {
   readonly #client: S3Client;
   readonly #place: S3Place;
   readonly #pace: Pace | undefined;
+  readonly #meter: UsageMeter | undefined;
 
   /** Credentials are found by the SDK: environment, profile, role of the machine. Nothing is sent twice. */
-  constructor(place: S3Place, { pace, timeouts }: S3RequestsOptions = {}) {
+  constructor(place: S3Place, { pace, meter, timeouts }: S3RequestsOptions = {}) {
     this.#place = place;
     this.#pace = pace;
+    this.#meter = meter;
     this.#client = new S3Client({
       region: place.region,
       ...(place.endpoint !== undefined && { endpoint: place.endpoint }),
@@ -51,9 +56,10 @@ export class S3Requests {
   }
 
   /** @throws what {@link s3Error} makes of it; the signal's own reason when it is aborted. */
-  async send<T>(action: S3Action, signal: AbortSignal | undefined, ask: Ask<T>): Promise<T> {
+  async send<T>(action: S3Action, signal: AbortSignal | undefined, ask: Ask<T>, sentBytes = 0): Promise<T> {
     try {
       signal?.throwIfAborted();
+      this.#meter?.count(action, sentBytes);
       return await ask(this.#client, { ...(signal && { abortSignal: signal }) });
     } catch (error) {
       throw signal?.aborted ? asMailarkError(signal.reason) : s3Error(error, action, this.#place);
@@ -74,8 +80,11 @@ export class S3Requests {
     // Whatever ends the body ends the request, which tells of it.
     stream.on("error", () => {});
     try {
-      return await this.send(action, either, (client, options) =>
-        ask({ Body: whole ?? stream, ContentLength: bytes }, client, options),
+      return await this.send(
+        action,
+        either,
+        (client, options) => ask({ Body: whole ?? stream, ContentLength: bytes }, client, options),
+        bytes,
       );
     } catch (error) {
       // A server that has refused a request still takes its body.

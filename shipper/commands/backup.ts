@@ -22,7 +22,7 @@ import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
 import { openRunStores, type RunStores } from "./run-stores.ts";
-import { areShort, type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
+import { areShort, requestsTo, type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
 
 /** What is captured. */
 export interface BackupOptions {
@@ -114,7 +114,7 @@ async function capture(
         read: reporter.advance,
       })
     : [];
-  return report(config, result, measured, { names, all, caughtUp });
+  return report(config, result, measured, { names, all, caughtUp, requests: requestsTo(stores) });
 }
 
 /** The snapshots are stored: what is not remembered of them is no failure. */
@@ -200,6 +200,7 @@ function report(
       hostId: config.host.id,
       store: config.store,
       ...(stores.names.length > 1 && { stores: storesDocument(stores) }),
+      requests: stores.requests,
       runId,
       exitCode,
       components: outcomes.map(({ component, manifest, error, startedAt, finishedAt }) => ({

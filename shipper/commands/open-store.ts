@@ -1,3 +1,4 @@
+import type { UsageMeter } from "../../core/stores/usage.ts";
 import type { OpenStoreOptions, Store } from "../composition.ts";
 import type { Config } from "../config.ts";
 import type { CommandContext } from "./command.ts";
@@ -10,6 +11,7 @@ export function openStore(
   { composition, reporter }: Pick<CommandContext, "composition" | "reporter">,
   url: string,
   config: Pick<Config, "bandwidthLimit"> | undefined,
+  meter?: UsageMeter,
 ): Store {
   let toldAt = Number.NEGATIVE_INFINITY;
   const failed: OpenStoreOptions["failed"] = (error) => {
@@ -18,5 +20,5 @@ export function openStore(
     toldAt = now;
     reporter.warn(`${error.message}: asking again`, error.hint);
   };
-  return composition.openStore(url, { failed, bandwidthLimit: config?.bandwidthLimit });
+  return composition.openStore(url, { failed, meter, bandwidthLimit: config?.bandwidthLimit });
 }

@@ -2,6 +2,7 @@ import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { type ComponentName, enrolmentKey, isBreakGlassKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import { type FanOut, fanOut } from "../../core/stores/fan-out.ts";
+import { UsageMeter } from "../../core/stores/usage.ts";
 import { sizesPath, stateDirectory } from "../composition.ts";
 import type { Config } from "../config.ts";
 import { enrol, introductionOf } from "../enrol.ts";
@@ -33,12 +34,11 @@ export async function openRunStores(
   components: readonly ComponentName[],
 ): Promise<RunStores> {
   const { composition, reporter, signal } = context;
-  const stores = config.stores.map(({ url }) => ({
-    url,
-    name: storeIdentity(url),
-    store: askedOnce(openStore(context, url, config)),
-    stateDirectory: stateDirectory(config, url),
-  }));
+  const stores = config.stores.map(({ url }) => {
+    const meter = new UsageMeter();
+    const store = askedOnce(openStore(context, url, config, meter));
+    return { url, name: storeIdentity(url), store, meter, stateDirectory: stateDirectory(config, url) };
+  });
   const lost = (name: string, { message, detail }: MailarkError) => {
     if (stores.length > 1) reporter.warn(`${name} is left out of this run: ${message}`, detail);
   };

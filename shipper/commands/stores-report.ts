@@ -2,8 +2,10 @@
 import { addressOfManifest } from "../../core/keys.ts";
 import type { RunRecord } from "../../core/manifest.ts";
 import type { FanOut } from "../../core/stores/fan-out.ts";
+import type { Usage } from "../../core/stores/usage.ts";
 import { storedError } from "../backup.ts";
 import type { CaughtUp, Missed } from "../stores/catch-up.ts";
+import type { RunStore } from "../stores/run-store.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { countOf } from "../terminal/quantity.ts";
 
@@ -12,11 +14,16 @@ export interface StoresReport {
   readonly names: readonly string[];
   readonly all: FanOut;
   readonly caughtUp: readonly CaughtUp[];
+  /** What was asked of each over the network: what it bills. */
+  readonly requests: readonly (Usage & { readonly store: string })[];
 }
 
 /** Whether one of them lacks something that nothing in it stands in for. */
 export const areShort = ({ all, caughtUp }: StoresReport): boolean =>
   all.out.size > 0 || caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
+
+export const requestsTo = (stores: readonly RunStore[]): StoresReport["requests"] =>
+  stores.flatMap(({ name, meter }) => meter.read().map((usage) => ({ store: name, ...usage })));
 
 /** For the record of the run: stores by their number, for a URL may name somebody. */
 export function storeOutcomes(names: readonly string[], { out }: FanOut): NonNullable<RunRecord["stores"]> {

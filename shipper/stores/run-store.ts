@@ -1,11 +1,13 @@
 import { asMailarkError, type MailarkError } from "../../core/errors.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
+import type { UsageMeter } from "../../core/stores/usage.ts";
 
 /** One of the stores that a run writes to. */
 export interface RunStore {
   /** Its URL, without what says how it is reached. */
   readonly name: string;
   readonly store: ObjectWriter & ObjectReader;
+  readonly meter: UsageMeter;
   /** Where what is remembered of it is. */
   readonly stateDirectory: string;
 }

@@ -6,6 +6,7 @@ import { systemClock } from "../../core/ports/clock.ts";
 import { s3Store } from "../../core/stores/s3.ts";
 import { parseS3Url } from "../../core/stores/s3-url.ts";
 import { faultRules } from "../../sandbox/cloud/s3/faults.ts";
+import { storeIdentity } from "../../shipper/store-url.ts";
 import { type CommandLine, commandLine } from "../fixtures/command-line.ts";
 import { leftOutOfSnapshots, makeOddMailboxes, treeOf } from "../fixtures/mailboxes.ts";
 import { type S3Place, s3Place, useCredentials, writer } from "../fixtures/s3-place.ts";
@@ -65,6 +66,21 @@ describe("a backup into S3", () => {
     const words = ["restore", "mail", "--identity", host.identity, "--to", to, ...from];
     expect(await elsewhere.mailark(words)).toMatchObject({ code: 0 });
     expect(comparable(treeOf(to))).toEqual(comparable(treeOf(host.vmail, leftOutOfSnapshots)));
+  });
+
+  test("says how many requests it took: as many as the store counted", async () => {
+    const s3 = await initialised();
+    const before = s3.server.requests.length;
+    const { json } = await host.configured(["backup", "--json"]);
+    const asked = s3.server.requests.slice(before);
+    const puts = asked.filter(({ operation }) => operation === "PutObject");
+    const counted = json.requests.find(({ action }: { action: string }) => action === "s3:PutObject");
+    expect(counted).toMatchObject({ store: storeIdentity(json.store), requests: puts.length });
+    // Of a put that was refused, the server may not have read the body.
+    expect(counted.sentBytes).toBeGreaterThanOrEqual(puts.reduce((sum, { bytesIn }) => sum + bytesIn, 0));
+    expect(json.requests.reduce((sum: number, { requests }: { requests: number }) => sum + requests, 0)).toBe(
+      asked.length,
+    );
   });
 
   test("introduces the host to a bucket that was emptied, and uses no key that went with it", async () => {
