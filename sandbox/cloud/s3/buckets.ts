@@ -1,7 +1,7 @@
 import { Bucket } from "./bucket.ts";
 import { malformedXml, S3Error } from "./errors.ts";
 import { type Exchange, type Reply, xmlReply } from "./exchange.ts";
-import { lockConfiguration, lockConfigurationDocument, requireLock } from "./object-lock.ts";
+import { type LockConfiguration, lockConfiguration, lockConfigurationDocument, requireLock } from "./object-lock.ts";
 import { childrenOf, element, textOf, Xml, xmlDocument } from "./xml.ts";
 
 export async function createBucket(exchange: Exchange): Promise<Reply> {
@@ -32,6 +32,7 @@ export function makeBucket(wanted: {
   readonly createdAt: number;
   readonly versioned?: boolean | undefined;
   readonly objectLock?: boolean | undefined;
+  readonly keptByDefault?: LockConfiguration["default"];
   readonly kmsKeyId?: string | undefined;
 }): Bucket {
   if (!/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(wanted.name)) {
@@ -39,7 +40,7 @@ export function makeBucket(wanted: {
   }
   const bucket = new Bucket(wanted);
   if (wanted.versioned || wanted.objectLock) bucket.versioning = "Enabled";
-  if (wanted.objectLock) bucket.lock = {};
+  if (wanted.objectLock) bucket.lock = { default: wanted.keptByDefault };
   return bucket;
 }
 

@@ -9,6 +9,7 @@ import { type Answered, Conversation, type Settings } from "./conversation.ts";
 import type { Credential } from "./credentials.ts";
 import type { Rules, World } from "./exchange.ts";
 import { link } from "./link.ts";
+import type { LockMode } from "./object-lock.ts";
 
 export interface S3Options {
   /** Bodies are written below it, in a directory of this server's own. Everything else is in memory, and gone at the end. */
@@ -19,6 +20,8 @@ export interface S3Options {
     readonly versioned?: boolean;
     /** With versions, then. */
     readonly objectLock?: boolean;
+    /** How a new version is kept when its PUT says nothing. Default: not at all. */
+    readonly keptByDefault?: { readonly mode: LockMode; readonly days: number };
     /** ARN of the KMS key that encrypts what comes without another word. Default: the keys of S3. */
     readonly kmsKeyId?: string;
   }[];
