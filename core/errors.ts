@@ -56,6 +56,7 @@ const exitCodeOf = {
   STORE_UNREACHABLE: exitCodes.unreachable,
   UPLOAD_MISMATCH: exitCodes.unreachable,
 
+  CLOCK_DOUBTFUL: exitCodes.refused,
   OBJECT_EXISTS: exitCodes.refused,
   PATH_UNSAFE: exitCodes.refused,
   TARGET_NOT_EMPTY: exitCodes.refused,

@@ -119,6 +119,10 @@ export function isDataKey(key: string): boolean {
   return placed && patterns.snapshotId.test(snapshotId) && named;
 }
 
+/** The key of the manifest of the snapshot that a pack or a closure was stored with. */
+export const manifestBeside = (dataKey: string): string =>
+  checkedKey(`${dataKey.slice(0, dataKey.lastIndexOf("/"))}/manifest.json`);
+
 /** Whether it is the key of a run's record. */
 export function isRunKey(key: string): boolean {
   const [hosts, hostId = "", runs, file = "", ...rest] = key.split("/");

@@ -3,15 +3,26 @@
  *
  * A snapshot exists while its manifest does. So manifests go first and what they needed after them: wherever pruning is stopped, every
  * manifest that is left has all of its packs. Before them go the records of the runs that name them, since a record that names a snapshot
- * which is gone tells of a loss. What a stopped pass leaves is named by nothing, and the next pass takes it.
+ * which is gone tells of a loss. What a stopped pass leaves is named by nothing, and the next pass takes it. A snapshot that another machine
+ * brings meanwhile, of packs that lay there, is looked for before packs go.
  */
 import { MailarkError } from "./errors.ts";
 import type { HostInventory, KnownRun, KnownSnapshot, UnusableSnapshot } from "./inventory.ts";
-import { breakGlassPrefix, doctorPrefix, isDataKey, manifestKey, runKey, type SnapshotAddress } from "./keys.ts";
+import {
+  addressOfManifest,
+  breakGlassPrefix,
+  doctorPrefix,
+  hostPrefix,
+  isDataKey,
+  manifestBeside,
+  manifestKey,
+  runKey,
+  type SnapshotAddress,
+} from "./keys.ts";
 import { type HostPlan, orphanGrace, planRetention } from "./retention.ts";
 import type { RetentionPolicyInput } from "./retention-policy.ts";
 import { newSnapshotId } from "./snapshot-id.ts";
-import type { ObjectEraser } from "./stores/store.ts";
+import type { ObjectEraser, ObjectReader } from "./stores/store.ts";
 
 /** How long the record of a run that stored nothing is kept. */
 const failureGrace = 90 * 24 * 3_600_000;
@@ -40,6 +51,8 @@ export interface PrunePlan extends HostPlan {
   readonly unusable: readonly UnusableSnapshot[];
   /** In the order in which they must be erased; empty unless ready. */
   readonly erasures: readonly Erasure[];
+  /** Keys of the manifests that it was made of. */
+  readonly manifests: ReadonlySet<string>;
 }
 
 /**
@@ -60,6 +73,8 @@ export function planPrune(
   const unusable = inventory.unusable.filter(({ snapshotId }) => !dropped.includes(snapshotId));
   const late = newestByName(snapshots, now);
   const packs = objects.filter(({ key }) => isDataKey(key)).map((object) => ({ hostId, ...object }));
+  const newest = Math.min(now, newestReceipt(inventory));
+  const manifests = new Set([...snapshots, ...inventory.unusable].map(manifestKey));
   const [planned] = planRetention(
     {
       snapshots: snapshots.map((snapshot) => ({
@@ -71,15 +86,14 @@ export function planPrune(
       packs,
     },
     policy,
-    { now },
+    { now, newest },
   ).hosts;
   const host: HostPlan = planned ?? nothingStored(hostId);
-  if (host.state !== "ready") return { ...host, unusable, erasures: [] };
+  if (host.state !== "ready") return { ...host, unusable, erasures: [], manifests };
 
   const sizes = new Map(objects.map(({ key, bytes }) => [key, bytes]));
   const erasuresOf = (keys: readonly string[], reason: ErasureReason): Erasure[] =>
     keys.map((key) => ({ key, bytes: sizes.get(key) ?? 0, reason }));
-  const newest = Math.min(now, Math.max(...objects.map(({ receivedAt }) => receivedAt)));
   const received = new Map(objects.map(({ key, receivedAt }) => [key, receivedAt]));
   const isStale = (key: string) => newest - received.get(key)! > orphanGrace;
   const expired = host.decisions.filter(({ decision }) => decision === "expire");
@@ -98,6 +112,7 @@ export function planPrune(
   return {
     ...host,
     unusable,
+    manifests,
     erasures: [
       ...erasuresOf(
         objects.map(({ key }) => key).filter((key) => over.has(key)),
@@ -106,23 +121,53 @@ export function planPrune(
       ...erasuresOf(expired.map(manifestKey), "expired"),
       ...erasuresOf(given.map(manifestKey), "dropped"),
       ...erasuresOf(host.expiredPacks, "unneeded"),
-      ...erasuresOf(host.orphans.filter(isStale), "orphan"),
+      ...erasuresOf(host.orphans, "orphan"),
       ...erasuresOf(probes.filter(isStale), "probe"),
       ...erasuresOf(staleScripts(inventory, gone).filter(isStale), "break-glass"),
     ],
   };
 }
 
-/** Erases one after the other, in their order. What throws, or kills, leaves whole snapshots; the same plan may be carried out again. */
+/**
+ * When the store received the newest thing that it has of a host, in milliseconds since 1970; -Infinity where it has nothing. A loop, because
+ * a call takes a hundred thousand arguments and no more.
+ */
+export function newestReceipt({ objects }: Pick<HostInventory, "objects">): number {
+  return objects.reduce((newest, { receivedAt }) => Math.max(newest, receivedAt), Number.NEGATIVE_INFINITY);
+}
+
+/**
+ * Erases one after the other, in their order. What throws, or kills, leaves whole snapshots; the same plan may be carried out again.
+ *
+ * Another machine may bring a snapshot meanwhile, of packs that lay there and that no snapshot named. So before anything goes that a snapshot
+ * could name, the manifests are listed again: with one that the plan does not know, all of it is left to the next pass. And right before a pack
+ * or closure goes whose own manifest the plan does not know, that one is asked for.
+ */
 export async function carryOut(
-  erasures: readonly Erasure[],
+  { hostId, manifests, erasures }: Pick<PrunePlan, "hostId" | "manifests" | "erasures">,
+  reader: Pick<ObjectReader, "list" | "head">,
   eraser: ObjectEraser,
   { signal, erased }: { readonly signal: AbortSignal; readonly erased?: (erasure: Erasure) => void },
 ): Promise<void> {
+  const mayBeNamed = ({ key }: Erasure) => isDataKey(key) || key.startsWith(breakGlassPrefix(hostId));
+  let grown: boolean | undefined;
   for (const erasure of erasures) {
     signal.throwIfAborted();
+    if (mayBeNamed(erasure)) {
+      grown ??= await hasOthers();
+      if (grown) continue;
+      const own = isDataKey(erasure.key) ? manifestBeside(erasure.key) : undefined;
+      if (own !== undefined && !manifests.has(own) && (await reader.head(own, { signal }))) continue;
+    }
     await eraser.erase(erasure.key, { signal });
     erased?.(erasure);
+  }
+
+  async function hasOthers(): Promise<boolean> {
+    for await (const row of reader.list(hostPrefix(hostId), { signal })) {
+      if ("key" in row && addressOfManifest(row.key) && !manifests.has(row.key)) return true;
+    }
+    return false;
   }
 }
 
@@ -163,6 +208,12 @@ function refuseStrays(
 ): void {
   const usable = new Set(snapshots.map(({ snapshotId }) => snapshotId));
   const broken = new Set(unusable.map(({ snapshotId }) => snapshotId));
+  const both = held.find((id) => dropped.includes(id));
+  if (both !== undefined) {
+    throw new MailarkError("ARGUMENT_INVALID", `snapshot ${both} is both held and dropped`, {
+      hint: "nothing was erased; say which of the two is meant",
+    });
+  }
   const lost = held.find((id) => !usable.has(id) && !broken.has(id));
   if (lost !== undefined) {
     throw new MailarkError("ARGUMENT_INVALID", `there is no snapshot ${lost} to hold`, {

@@ -45,7 +45,7 @@ export interface HostPlan {
   readonly decisions: readonly Decision[];
   /** Keys that only expiring snapshots list. Sorted; empty unless ready. */
   readonly expiredPacks: readonly string[];
-  /** Keys that no snapshot lists and that arrived more than 14 days ago. Sorted; empty unless ready. */
+  /** Keys that no snapshot lists, older by more than 14 days than the newest thing of the store. Sorted; empty unless ready. */
   readonly orphans: readonly string[];
   /** All bytes that the host stores in packs. */
   readonly bytes: number;
@@ -65,12 +65,13 @@ export interface RetentionPlan {
  * Pruning every day leaves exactly what pruning once at the end would have left.
  *
  * @param options.now milliseconds since 1970.
+ * @param options.newest when the store received the newest thing that it has, which what no snapshot lists is old against. Default: `now`.
  * @throws MailarkError `CONFIG_INVALID` for a bad policy; `INTERNAL` when a snapshot is listed twice.
  */
 export function planRetention(
   inventory: Inventory,
   policy: RetentionPolicyInput,
-  options: { readonly now: number },
+  { now, newest = now }: { readonly now: number; readonly newest?: number },
 ): RetentionPlan {
   const checked = parseRetentionPolicy(policy);
   const snapshots = Map.groupBy(inventory.snapshots, ({ hostId }) => hostId);
@@ -87,17 +88,22 @@ export function planRetention(
           packs: packs.get(hostId) ?? [],
         },
         checked,
-        options.now,
+        { now, newest },
       ),
     ),
   };
 }
 
-function planHost(hostId: string, inventory: Inventory, policy: RetentionPolicy, now: number): HostPlan {
+function planHost(
+  hostId: string,
+  inventory: Inventory,
+  policy: RetentionPolicy,
+  { now, newest }: { readonly now: number; readonly newest: number },
+): HostPlan {
   refuseDuplicates(inventory.snapshots);
   const decisions = decideAll(inventory.snapshots, policy, now);
   const packs = new Map(inventory.packs.map((pack) => [pack.key, pack]));
-  const { expiredPacks, orphans } = judgePacks(inventory.snapshots, decisions, packs, now);
+  const { expiredPacks, orphans } = judgePacks(inventory.snapshots, decisions, packs, newest);
 
   const bytes = sumBytes(packs.values());
   const expiring = [...expiredPacks, ...orphans];
@@ -133,7 +139,7 @@ function judgePacks(
   snapshots: readonly RetentionSnapshot[],
   decisions: readonly Decision[],
   packs: ReadonlyMap<string, StoredPack>,
-  now: number,
+  newest: number,
 ): { expiredPacks: StoredPack[]; orphans: StoredPack[] } {
   const nameOf = ({ component, snapshotId }: SnapshotAddress) => `${component}/${snapshotId}`;
   const kept = new Set(decisions.filter(({ decision }) => decision === "keep").map(nameOf));
@@ -149,7 +155,7 @@ function judgePacks(
   const unneeded = [...packs.values()].filter(({ key }) => !needed.has(key));
   return {
     expiredPacks: unneeded.filter(({ key }) => listed.has(key)),
-    orphans: unneeded.filter(({ key, receivedAt }) => !listed.has(key) && now - receivedAt > orphanGrace),
+    orphans: unneeded.filter(({ key, receivedAt }) => !listed.has(key) && newest - receivedAt > orphanGrace),
   };
 }
 

@@ -83,9 +83,8 @@ export class SnapshotVerifier {
       findings.push(await this.#object(keyringKey(hostId, ownerId, keyId), { sha256 }));
     }
     findings.push(await this.#breakGlass(hostId, manifest.breakGlass));
-    if (manifest.closure) findings.push(...(await this.#closure(manifest, manifest.closure)));
-    findings.push(...(await this.#unlisted(manifest)));
-    return findings.filter((finding) => finding !== undefined);
+    const ofClosure = manifest.closure ? await this.#closure(manifest, manifest.closure) : [];
+    return [...findings, ...ofClosure, ...(await this.#unlisted(manifest))].filter((finding) => finding !== undefined);
   }
 
   async #closure(manifest: Manifest, expected: NonNullable<Manifest["closure"]>): Promise<(Finding | undefined)[]> {

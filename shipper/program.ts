@@ -52,8 +52,10 @@ export async function run(words: readonly string[], machine: Context): Promise<n
   try {
     await program.parseAsync([...words], { from: "user" });
     if (outcome === undefined) throw new MailarkError("INTERNAL", "the command has no outcome");
-    await tell(context, flags.json, outcome);
+    // What was done is done, whether it can be told or not.
     audit?.ended(endOf(outcome));
+    audit = undefined;
+    await tell(context, flags.json, outcome);
     return outcome.exitCode;
   } catch (thrown) {
     if (thrown instanceof CommanderError && thrown.exitCode === 0) {
@@ -204,6 +206,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--maximum-expire-share <share>", "refuse to erase more than this share at once (default: 0.5)", number)
     .option("--hold <id>", "keep this snapshot whatever the rules say; may be repeated", append)
     .option("--drop <id>", "give up this snapshot, which can not be used; may be repeated", append)
+    .option("--trust-clock", "let ages count also where the host has stored nothing for more than three days")
     .action((options, command) => perform(prune(within(command), options)));
   verb(
     "doctor [what...]",

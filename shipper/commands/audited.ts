@@ -1,5 +1,6 @@
 /** Which commands stand in the audit file of a host, and what of them. */
 import { resolve } from "node:path";
+import { addressOfManifest } from "../../core/keys.ts";
 import type { Files } from "../../core/ports/files.ts";
 import { type Audit, type AuditEnd, auditOf } from "../audit.ts";
 import { auditPath } from "../composition.ts";
@@ -27,25 +28,26 @@ export function auditedCommand(
   return auditOf({ files, clock, env, path, command, words, failed: reporter.warn });
 }
 
-/** The host and the snapshots that a command's document names. */
+/** The host and the snapshots that a command's document names: of a prune those that are gone. */
 export function endOf({ exitCode, document }: Outcome): AuditEnd {
-  const { hostId, components, decisions, ...only }: Named = document;
-  const snapshots = (components ?? decisions ?? [only]).flatMap(({ component, snapshotId, decision }) =>
-    component === undefined || snapshotId === undefined || decision === "keep" ? [] : [{ component, snapshotId }],
+  const { hostId, components, erasures, error, ...only }: Named = document;
+  const gone = erasures?.flatMap(({ key }) => addressOfManifest(key) ?? []);
+  const snapshots = (gone ?? components ?? [only]).flatMap(({ component, snapshotId }) =>
+    component === undefined || snapshotId === undefined ? [] : [{ component, snapshotId }],
   );
-  return { exitCode, ...(hostId !== undefined && { hostId }), snapshots };
+  return { exitCode, ...(error && { error: error.code }), ...(hostId !== undefined && { hostId }), snapshots };
 }
 
 interface NamedSnapshot {
   readonly component?: string;
   readonly snapshotId?: string;
-  readonly decision?: string;
 }
 
 interface Named extends NamedSnapshot {
   readonly hostId?: string;
   readonly components?: readonly NamedSnapshot[];
-  readonly decisions?: readonly NamedSnapshot[];
+  readonly erasures?: readonly { readonly key: string }[];
+  readonly error?: { readonly code: string };
 }
 
 /** A configuration that is not there or not right has no audit file; the command itself says what is wrong with it. */

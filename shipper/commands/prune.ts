@@ -1,11 +1,18 @@
-import { exitCodes, MailarkError } from "../../core/errors.ts";
+import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { readInventory } from "../../core/inventory.ts";
-import { carryOut, type Erasure, type ErasureReason, type PrunePlan, planPrune } from "../../core/prune.ts";
+import {
+  carryOut,
+  type Erasure,
+  type ErasureReason,
+  newestReceipt,
+  type PrunePlan,
+  planPrune,
+} from "../../core/prune.ts";
 import { parseRetentionPolicy, type RetentionPolicy } from "../../core/retention-policy.ts";
 import { explainReason } from "../../core/retention-reason.ts";
 import { lockPath } from "../composition.ts";
 import { lock } from "../lock.ts";
-import { errorDocument } from "../terminal/error-text.ts";
+import { errorDocument, errorText } from "../terminal/error-text.ts";
 import { printable } from "../terminal/printable.ts";
 import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
@@ -22,7 +29,13 @@ export interface PruneOptions extends SourceOptions, RuleOptions {
   readonly hold?: readonly string[];
   /** Ids of snapshots that can not be used, and are given up. */
   readonly drop?: readonly string[];
+  /** Ages count by this machine's clock, however long the host has stored nothing. */
+  readonly trustClock?: boolean;
 }
+
+/** For so many days a host may have stored nothing before it is as likely that this machine's clock is ahead. */
+const silentDays = 3;
+const day = 24 * 3_600_000;
 
 /** Says what of a host expires by its policy, and why; erases it when that is wanted. */
 export async function prune(context: CommandContext, options: PruneOptions): Promise<Outcome> {
@@ -32,11 +45,11 @@ export async function prune(context: CommandContext, options: PruneOptions): Pro
   const policy = policyOf(source, options);
   if (options.delete && !source.pinned) throw unpinned(source);
   warnUnlessPinned(context, source);
-  const release = lockOf(context, source);
+  const release = options.delete ? lockOf(context, source) : () => {};
   try {
     const plan = await planned();
-    if (options.delete) await erase(plan);
-    return report(source, plan, policy, options.delete === true, composition.clock.now() - startedAt);
+    const done = options.delete ? await erase(plan) : undefined;
+    return report(source, plan, policy, done, composition.clock.now() - startedAt);
   } finally {
     release();
   }
@@ -48,8 +61,10 @@ export async function prune(context: CommandContext, options: PruneOptions): Pro
         signal,
         judging: ({ component, snapshotId }) => reporter.doing(`${component} ${snapshotId}`),
       });
+      const now = composition.clock.now();
+      if (!options.trustClock) doubt(policy, now - newestReceipt(inventory));
       return planPrune(inventory, policy, {
-        now: composition.clock.now(),
+        now,
         ...(options.hold && { held: options.hold }),
         ...(options.drop && { dropped: options.drop }),
       });
@@ -58,20 +73,48 @@ export async function prune(context: CommandContext, options: PruneOptions): Pro
     }
   }
 
-  async function erase({ erasures }: PrunePlan): Promise<void> {
-    reporter.begin("erasing", sum(erasures));
+  /** @throws MailarkError `CLOCK_DOUBTFUL` where something is to be erased by its age; in a dry run that is a warning. */
+  function doubt({ components, ...common }: RetentionPolicy, silence: number): void {
+    const byAge = [common, ...Object.values(components)].some(
+      (rules) => (rules?.keepWithinDays ?? 0) > 0 || rules?.maximumAgeDays !== undefined,
+    );
+    if (!byAge || silence <= silentDays * day || silence === Number.POSITIVE_INFINITY) return;
+    const error = new MailarkError(
+      "CLOCK_DOUBTFUL",
+      `by this machine's clock the host has stored nothing for ${Math.floor(silence / day)} days`,
+      { hint: "look at the clock of this machine; if it is right, say so with --trust-clock, or ages do not count" },
+    );
+    if (options.delete) throw error;
+    reporter.warn(error.message, error.hint);
+  }
+
+  /** A failure after the first erasure is told with what is gone. */
+  async function erase(plan: PrunePlan): Promise<Done> {
+    const erased: Erasure[] = [];
+    reporter.begin("erasing", sum(plan.erasures));
     try {
-      await carryOut(erasures, composition.openEraser(source.url), {
+      await carryOut(plan, source.reader, composition.openEraser(source.url), {
         signal,
-        erased: ({ key, bytes }) => {
-          reporter.advance(bytes);
-          reporter.doing(key);
+        erased: (erasure) => {
+          erased.push(erasure);
+          reporter.advance(erasure.bytes);
+          reporter.doing(erasure.key);
         },
       });
+      return { erased };
+    } catch (thrown) {
+      if (erased.length === 0) throw thrown;
+      return { erased, error: asMailarkError(thrown) };
     } finally {
       reporter.end();
     }
   }
+}
+
+/** What was erased, and what ended it before it was through. */
+interface Done {
+  readonly erased: readonly Erasure[];
+  readonly error?: MailarkError;
 }
 
 /** @throws MailarkError `ARGUMENT_INVALID` where nothing says what to keep; `CONFIG_INVALID` for rules that contradict each other. */
@@ -125,11 +168,13 @@ function report(
   source: Source,
   plan: PrunePlan,
   policy: RetentionPolicy,
-  deleting: boolean,
+  done: Done | undefined,
   milliseconds: number,
 ): Outcome {
-  const { state, erasures, decisions, unusable } = plan;
-  const exitCode = { ready: exitCodes.ok, stopped: exitCodes.verification, refused: exitCodes.refused }[state];
+  const { state, decisions, unusable } = plan;
+  const erasures = done?.erased ?? plan.erasures;
+  const ofState = { ready: exitCodes.ok, stopped: exitCodes.verification, refused: exitCodes.refused }[state];
+  const exitCode = done?.error?.exitCode ?? ofState;
   const reasons = decisions.map(({ reasons }) => reasons.map(explainReason));
   const columns = [
     { title: "COMPONENT" },
@@ -148,17 +193,18 @@ function report(
     exitCode,
     text: [
       rows.length > 0 ? `${table(columns, rows)}\n` : "",
-      state === "ready" ? summary(plan, deleting, milliseconds) : obstacle(plan),
+      state === "ready" ? summary(plan, done, milliseconds) : obstacle(plan),
     ].join(""),
     document: {
       command: "prune",
       hostId: source.hostId,
       store: source.url,
       pinned: source.pinned,
-      deleted: deleting && state === "ready",
+      deleted: done !== undefined && done.error === undefined && state === "ready",
       exitCode,
       state,
       why: state === "ready" ? undefined : plan.why,
+      error: done?.error && errorDocument(done.error),
       policy,
       decisions: decisions.map(({ hostId: _, ...decision }, index) => ({ ...decision, because: reasons[index] })),
       unusable: unusable.map(({ component, snapshotId, error }) => ({
@@ -173,17 +219,26 @@ function report(
   };
 }
 
-function summary({ erasures, bytes }: PrunePlan, deleting: boolean, milliseconds: number): string {
-  if (erasures.length === 0) return `Nothing expires. ${sizeText(bytes)} are stored.\n`;
+function summary(plan: PrunePlan, done: Done | undefined, milliseconds: number): string {
+  const { bytes } = plan;
+  if (plan.erasures.length === 0) return `Nothing expires. ${sizeText(bytes)} are stored.\n`;
+  const erasures = done?.erased ?? plan.erasures;
+  const left = plan.erasures.length - erasures.length;
   const groups = Map.groupBy(erasures, ({ reason }) => reason);
   const lines = [...groups].map(([reason, group]) => {
     const [one, many] = kinds[reason];
     return `  ${countOf(group.length, one, many)}, ${sizeText(sum(group))}\n`;
   });
   const total = `${sizeText(sum(erasures))} of ${sizeText(bytes)}`;
-  return deleting
-    ? `Erased, in ${durationText(milliseconds)}: ${total}\n${lines.join("")}`
-    : `Would be erased: ${total}\n${lines.join("")}Nothing was erased: this was a dry run. Run it again with --delete to erase.\n`;
+  if (done === undefined) {
+    return `Would be erased: ${total}\n${lines.join("")}Nothing was erased: this was a dry run. Run it again with --delete to erase.\n`;
+  }
+  return [
+    `Erased, in ${durationText(milliseconds)}: ${total}\n${lines.join("")}`,
+    left > 0 ? `Left for the next pass: ${countOf(left, "object")}` : "",
+    left > 0 ? (done.error ? ".\n" : ", because a snapshot was brought to the store meanwhile.\n") : "",
+    done.error ? `\n${errorText(done.error)}` : "",
+  ].join("");
 }
 
 function obstacle({ state, why = "", unusable }: PrunePlan): string {

@@ -10,7 +10,9 @@ export interface Column {
 /** Rows under their titles, two spaces between columns, no lines. Cells are escaped; the last column is not padded. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const cells = [columns.map(({ title }) => title), ...rows.map((row) => row.map(printable))];
-  const widths = columns.map((_, column) => Math.max(...cells.map((row) => widthOf(row[column] ?? ""))));
+  const widths = columns.map((_, column) =>
+    cells.reduce((width, row) => Math.max(width, widthOf(row[column] ?? "")), 0),
+  );
   return cells.map((row) => `${lineOf(row, columns, widths)}\n`).join("");
 }
 

@@ -33,7 +33,7 @@ const plan = async (policy: RetentionPolicyInput, options: Partial<PruneOptions>
   planPrune(await inventory(), { maximumExpireShare: 1, ...policy }, { now: clock.now(), ...options });
 async function prune(policy: RetentionPolicyInput, options: Partial<PruneOptions> = {}) {
   const planned = await plan(policy, options);
-  await carryOut(planned.erasures, store, { signal });
+  await carryOut(planned, store, store, { signal });
   return planned;
 }
 const verified = async () => verifyHost(store, host.hostId, await readTrust(store, host.hostId, undefined));
@@ -125,6 +125,13 @@ describe("one snapshot that is not as it was signed stops it", () => {
     const key = [...store.objects.keys()].find((key) => key.endsWith("closure.zst"))!;
     store.objects.get(key)!.reverse();
     expect((await plan({ keepLast: 1 })).state).toBe("stopped");
+  });
+
+  test("also where it is given up and held in one breath", async () => {
+    const written = await days(3);
+    const { snapshotId } = written[1]!;
+    store.objects.get(manifestKey(addressOf(written[1]!)))!.write("x", 30);
+    await expect(plan({ keepLast: 3 }, { held: [snapshotId], dropped: [snapshotId] })).rejects.toThrow("both");
   });
 
   test("until it is given up by its id; then its packs wait for their 14 days", async () => {
@@ -238,6 +245,60 @@ test("packs of a snapshot that arrives while the store is read are not taken for
   await expectWhole();
 });
 
+describe("a snapshot that another machine brings, of packs that lay there, stays whole", () => {
+  const bringing = async (policy: RetentionPolicyInput, between: (bring: () => Promise<void>) => Promise<void>) => {
+    const [first, second] = await days(2);
+    const keys = [manifestKey(addressOf(first!)), runKey(host.hostId, first!.snapshotId)];
+    const documents = keys.map((key) => [key, store.objects.get(key)!] as const);
+    for (const [key] of documents) await store.erase(key);
+    wait(20);
+    await host.run();
+    wait(3);
+    await between(async () => {
+      for (const [key, document] of documents) await store.put(key, [document]);
+    });
+    expect([first!, second!].map(isThere)).toEqual([true, policy.keepLast === 9]);
+    await expectWhole();
+    expect(packsOf(second!).every((key) => store.objects.has(key))).toBe(true);
+  };
+
+  test.each([9, 1])("after the plan was made, which keeps %i", async (keepLast) => {
+    await bringing({ keepLast }, async (bring) => {
+      const planned = await plan({ keepLast });
+      expect(planned.erasures.map(({ reason }) => reason)).toContain("orphan");
+      await bring();
+      await carryOut(planned, store, store, { signal });
+    });
+  });
+
+  test("while other packs go already", async () => {
+    await bringing({ keepLast: 9 }, async (bring) => {
+      const left = await host.run({ unfinished: true }, { id: "20260501T020000.000Z-leftbefore" });
+      wait(20);
+      await host.run();
+      const planned = await plan({ keepLast: 9 });
+      const order: string[] = [];
+      const erase: ObjectEraser["erase"] = async (key) => {
+        order.push(key);
+        await store.erase(key);
+        if (key === packsOf(left)[0]) await bring();
+      };
+      await carryOut(planned, store, { erase }, { signal });
+      expect(order).toContain(packsOf(left)[0]);
+    });
+  });
+});
+
+test("a host with 200,000 packs is planned", () => {
+  const objects = Array.from({ length: 200_000 }, (_, index) => ({
+    key: packKey("h-0123456789", "mail", `20260501T020000.000Z-0123456789/${String(index + 1).padStart(4, "0")}`),
+    bytes: 1,
+    receivedAt: start,
+  }));
+  const large = { hostId: "h-0123456789", snapshots: [], unusable: [], runs: [], objects };
+  expect(planPrune(large, { keepLast: 1 }, { now: start }).state).toBe("ready");
+});
+
 const count = fc.integer({ min: 0, max: 4 });
 const step = fc.record({
   hours: fc.integer({ min: 1, max: 24 * 12 }),
@@ -287,7 +348,8 @@ test("whatever was stored, pruned, held and killed, in any order, what is kept i
         const held = pass.hold && found.snapshots[0] ? [found.snapshots[0].snapshotId] : [];
         const planned = planPrune(found, { ...pass.policy, maximumExpireShare: 1 }, { now, held });
         expect(planned.state).toBe("ready");
-        await carryOut(planned.erasures, dyingEraser(planned.erasures.length * pass.share), { signal }).catch(() => {});
+        const eraser = dyingEraser(planned.erasures.length * pass.share);
+        await carryOut(planned, store, eraser, { signal }).catch(() => {});
         await expectWhole();
         for (const { component, snapshotId, decision } of planned.decisions) {
           if (decision === "expire") continue;

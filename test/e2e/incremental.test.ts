@@ -162,8 +162,8 @@ test("it is brought back as before when the one that it was built on has expired
   const full = inventory.snapshots.find(({ snapshotId }) => snapshotId !== held)!;
   // Both came within the same minute: as a snapshot of long ago, the older one is out of every rule.
   const snapshots = inventory.snapshots.map((each) => (each === full ? { ...each, receivedAt: 0 } : each));
-  const { erasures } = planPrune({ ...inventory, snapshots }, { keepLast: 1, maximumExpireShare: 1 }, { now });
-  await carryOut(erasures, vault.store, { signal });
+  const plan = planPrune({ ...inventory, snapshots }, { keepLast: 1, maximumExpireShare: 1 }, { now });
+  await carryOut(plan, vault.store, vault.store, { signal });
   expect(await vault.store.head(manifestKey(full))).toBeUndefined();
   expect(await staged(join(vault.directory, "after"))).toEqual(before);
 });

@@ -54,9 +54,30 @@ export const pruneGuards: readonly Guard[] = [
   {
     guard: "a backup under way is not taken for left over by a clock that is ahead",
     file: "core/prune.ts",
-    find: 'host.orphans.filter(isStale), "orphan"',
-    replace: 'host.orphans, "orphan"',
+    find: "{ now, newest },",
+    replace: "{ now },",
     test: { file: plan, name: "a minute ago stays, also where this machine's clock is a year ahead" },
+  },
+  {
+    guard: "what a snapshot needs that was brought since the plan stays",
+    file: "core/prune.ts",
+    find: "if (grown) continue;",
+    replace: "",
+    test: { file: plan, name: "after the plan was made, which keeps %i" },
+  },
+  {
+    guard: "what a snapshot needs that is brought while packs go stays",
+    file: "core/prune.ts",
+    find: "if (own !== undefined && !manifests.has(own) && (await reader.head(own, { signal }))) continue;",
+    replace: "",
+    test: { file: plan, name: "while other packs go already" },
+  },
+  {
+    guard: "a snapshot that is held and given up is not erased",
+    file: "core/prune.ts",
+    find: "if (both !== undefined) {",
+    replace: "if (both === null) {",
+    test: { file: plan, name: "also where it is given up and held in one breath" },
   },
   {
     guard: "the newest restore script stays",
@@ -109,9 +130,41 @@ export const pruneGuards: readonly Guard[] = [
   {
     guard: "nothing is erased unasked",
     file: "shipper/commands/prune.ts",
-    find: "if (options.delete) await erase(plan);",
-    replace: "await erase(plan);",
+    find: "options.delete ? await erase(plan) : undefined",
+    replace: "await erase(plan)",
     test: { file: command, name: "says what would go and why, and touches nothing" },
+  },
+  {
+    guard: "a clock that is ahead ages nothing out",
+    file: "shipper/commands/prune.ts",
+    find: "if (!options.trustClock) doubt(",
+    replace: "if (options.trustClock) doubt(",
+    test: {
+      file: command,
+      name: "by its age while the host seems silent, as by a clock that is ahead, unless that is meant",
+    },
+  },
+  {
+    guard: "what was erased is told, and audited, also where it fails on the way",
+    file: "shipper/commands/prune.ts",
+    find: "if (erased.length === 0) throw thrown;",
+    replace: "if (erased.length >= 0) throw thrown;",
+    test: { file: command, name: "a failure on the way is told with what is gone, and stands so in the audit file" },
+  },
+  {
+    guard: "what was done is in the audit file, whether it can be told or not",
+    file: "shipper/program.ts",
+    find: "    audit?.ended(endOf(outcome));\n    audit = undefined;\n    await tell(context, flags.json, outcome);\n",
+    replace:
+      "    await tell(context, flags.json, outcome);\n    audit?.ended(endOf(outcome));\n    audit = undefined;\n",
+    test: { file: audit, name: "whose result can not be told is there with what it did" },
+  },
+  {
+    guard: "looking at what would go keeps no backup from running",
+    file: "shipper/commands/prune.ts",
+    find: "options.delete ? lockOf(context, source) : () => {}",
+    replace: "lockOf(context, source)",
+    test: { file: command, name: "while it only looks, it takes no lock, and writes nothing" },
   },
   {
     guard: "nothing is erased by the word of a stranger",

@@ -108,6 +108,13 @@ describe("a command", () => {
     expect(lines()).toHaveLength(length);
   });
 
+  test("whose result can not be told is there with what it did", async () => {
+    expect((await host.configured(["backup"], { fullDisk: true })).code).not.toBe(0);
+    const ended = lines().filter(({ event }) => event === "ended");
+    expect(ended).toHaveLength(1);
+    expect(ended[0]).toMatchObject({ hostId: expect.any(String), snapshots: [{ component: "mail" }] });
+  });
+
   test("leaves no secret there", async () => {
     await host.configured([
       "restore",

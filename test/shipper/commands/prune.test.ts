@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
@@ -106,6 +106,19 @@ describe("erases nothing", () => {
     expect(contents()).toEqual(before);
   });
 
+  test("by its age while the host seems silent, as by a clock that is ahead, unless that is meant", async () => {
+    const before = contents();
+    clock.set(clock.now() + 60 * day);
+    const rules = ["--keep-within-days", "30", "--maximum-expire-share", "1", ...ours()];
+    const said = await prune(["--delete", ...rules]);
+    expect(said.code).toBe(7);
+    expect(said.stderr).toMatch(/stored nothing for 61 days\nTry: .*--trust-clock/);
+    expect((await prune(rules)).stderr).toContain("stored nothing for 61 days");
+    expect(contents()).toEqual(before);
+    expect((await prune(["--delete", "--trust-clock", ...rules])).code).toBe(0);
+    expect(await left()).toBe(1);
+  });
+
   test("where nothing proves who wrote the store", async () => {
     const before = contents();
     const said = await prune(["--delete", "--keep-last", "6"]);
@@ -175,6 +188,58 @@ describe("on the host itself", () => {
     expect(said.stderr).toContain(code);
     expect((await machine.configured(["verify"])).stdout).toContain("Intact: 3 snapshots");
     if (code === "EIO") expect((await machine.configured(["verify"], { ports })).stderr).toContain("EIO");
+  });
+
+  test("while it only looks, it takes no lock, and writes nothing", async () => {
+    const before = treeOf(join(machine.directory, "state"));
+    let during: unknown;
+    const said = await machine.configured(["prune"], {
+      ...later(3),
+      wrap: (composition) => ({
+        ...composition,
+        openStore(url) {
+          const opened = composition.openStore(url);
+          return {
+            ...opened,
+            list(prefix, how) {
+              during = treeOf(join(machine.directory, "state"));
+              return opened.list(prefix, how);
+            },
+          };
+        },
+      }),
+    });
+    expect(said.code).toBe(0);
+    const opened = { during, after: treeOf(join(machine.directory, "state")) };
+    expect(opened).toEqual({ during: before, after: before });
+  });
+
+  test("a failure on the way is told with what is gone, and stands so in the audit file", async () => {
+    const said = await machine.configured(["prune", "--delete"], {
+      ...later(3),
+      wrap: (composition) => ({
+        ...composition,
+        openEraser(url) {
+          const eraser = composition.openEraser(url);
+          return {
+            async erase(key, options) {
+              if (key.endsWith(".pack"))
+                throw new MailarkError("STORE_FORBIDDEN", "the credentials are no longer valid");
+              await eraser.erase(key, options);
+            },
+          };
+        },
+      }),
+    });
+    expect(said.code).toBe(6);
+    expect(said.stdout).toMatch(
+      /Erased, .*\n.*2 records of runs.*\n.*2 snapshots, .*\nLeft for the next pass: 4 objects\.\n/,
+    );
+    expect(said.stdout).toContain("Error: the credentials are no longer valid");
+    const audit = readFileSync(join(machine.directory, "state/audit.jsonl"), "utf8").trim().split("\n").at(-1)!;
+    const host = expect.any(String);
+    expect(JSON.parse(audit)).toMatchObject({ event: "ended", exitCode: 6, error: "STORE_FORBIDDEN", hostId: host });
+    expect(JSON.parse(audit).snapshots).toHaveLength(2);
   });
 
   test("it does not run at the same time as a backup", async () => {
