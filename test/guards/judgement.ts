@@ -69,8 +69,8 @@ export const judgementGuards: readonly Guard[] = [
   {
     guard: "verify follows a closure",
     file: "core/verification.ts",
-    find: "if (manifest.closure) findings.push(",
-    replace: "if (!manifest) findings.push(",
+    find: "const ofClosure = manifest.closure ?",
+    replace: "const ofClosure = manifest.closure && !manifest ?",
     test: { file: closure, name: "is not whole when a pack of an older one is gone or damaged" },
   },
   {
@@ -125,7 +125,7 @@ export const judgementGuards: readonly Guard[] = [
   {
     guard: "packs that no manifest names are found",
     file: "core/verification.ts",
-    find: "findings.push(...(await this.#unlisted(manifest)));",
+    find: ", ...(await this.#unlisted(manifest))",
     replace: "",
     test: { file: tamper, name: "a pack beside those that the manifest names" },
   },
@@ -360,7 +360,7 @@ export const judgementGuards: readonly Guard[] = [
   {
     guard: "an orphan is given time",
     file: "core/retention.ts",
-    find: " && now - receivedAt > orphanGrace",
+    find: " && newest - receivedAt > orphanGrace",
     replace: "",
     test: { file: retention, name: "stays when its receipt time is ahead of the present or is none" },
   },
