@@ -2,8 +2,8 @@
  * A run: several components captured one after the other, each a snapshot of its own or none, and a signed record of it all.
  */
 
-import { type BreakGlass, breakGlassVersion } from "../core/break-glass.ts";
-import { asMailarkError, exitCodes, MailarkError } from "../core/errors.ts";
+import { type BreakGlass, breakGlassVersion, damagedBreakGlass } from "../core/break-glass.ts";
+import { asMailarkError, exitCodes, type MailarkError } from "../core/errors.ts";
 import { breakGlassKey, runKey } from "../core/keys.ts";
 import type { Manifest, RunRecord } from "../core/manifest.ts";
 import { type Signer, signDocument } from "../core/signed-document.ts";
@@ -166,21 +166,12 @@ async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signa
       await putWhole(store, breakGlassKey(hostId, version, file), breakGlass[file], { signal });
     } catch (thrown) {
       const error = asMailarkError(thrown);
-      if (error.code === "UPLOAD_MISMATCH") throw damagedBreakGlass(error, breakGlassKey(hostId, version, file));
+      if (error.code === "UPLOAD_MISMATCH") throw damagedBreakGlass(error.code, breakGlassKey(hostId, version, file));
       if (error.code !== "OBJECT_EXISTS") throw error;
     }
   }
   return version;
 }
-
-/** It has the name that every later run would give it. */
-const damagedBreakGlass = (cause: MailarkError, key: string) =>
-  new MailarkError("UPLOAD_MISMATCH", "the store received the restore script or the format description changed", {
-    detail: key,
-    hint: "a name that is taken is never written again: erase this object with credentials that may, then run the backup again",
-    retryable: cause.retryable,
-    cause,
-  });
 
 function runRecord(
   { hostId, stores }: Destination,

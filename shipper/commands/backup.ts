@@ -9,6 +9,7 @@ import { lock } from "../lock.ts";
 import { refuseDuringRestore } from "../restore/journal.ts";
 import { sealingKeys } from "../sealing-keys.ts";
 import { openBacklog } from "../stores/backlog.ts";
+import { breakGlassFaults } from "../stores/break-glass-faults.ts";
 import { catchUp } from "../stores/catch-up.ts";
 import { keyPlaces } from "../stores/key-places.ts";
 import { rememberSizes } from "../stores/last-sizes.ts";
@@ -22,7 +23,15 @@ import { contentsText, storedBytes, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
 import { openRunStores, type RunStores } from "./run-stores.ts";
-import { areShort, requestsTo, type StoresReport, storeOutcomes, storesDocument, storesText } from "./stores-report.ts";
+import {
+  areShort,
+  faultsText,
+  requestsTo,
+  type StoresReport,
+  storeOutcomes,
+  storesDocument,
+  storesText,
+} from "./stores-report.ts";
 
 /** What is captured. */
 export interface BackupOptions {
@@ -114,7 +123,9 @@ async function capture(
         read: reporter.advance,
       })
     : [];
-  return report(config, result, measured, { names, all, caughtUp, requests: requestsTo(stores) });
+  const within = stores.filter(({ name }) => all.within().includes(name));
+  const faults = await breakGlassFaults(within, config.host.id, destination.breakGlass, signal);
+  return report(config, result, measured, { names, all, caughtUp, faults, requests: requestsTo(stores) });
 }
 
 /** The snapshots are stored: what is not remembered of them is no failure. */
@@ -194,7 +205,14 @@ function report(
   const exitCode = result.exitCode === exitCodes.ok && areShort(stores) ? exitCodes.partial : result.exitCode;
   return {
     exitCode,
-    text: table(columns, rows) + notes.join("") + findingsText(findings ?? []) + storesText(stores) + unrecorded + next,
+    text:
+      table(columns, rows) +
+      notes.join("") +
+      findingsText(findings ?? []) +
+      storesText(stores) +
+      faultsText(stores) +
+      unrecorded +
+      next,
     document: {
       command: "backup",
       hostId: config.host.id,
@@ -217,6 +235,7 @@ function report(
         error: error && errorDocument(error),
       })),
       recordError: recordError && errorDocument(recordError),
+      breakGlass: stores.faults.map(({ store, error }) => ({ store, error: errorDocument(error) })),
       warnings: findings?.map(({ code, names }) => ({ code, count: names.length, names })),
     },
   };

@@ -4,6 +4,7 @@ import type { RunRecord } from "../../core/manifest.ts";
 import type { FanOut } from "../../core/stores/fan-out.ts";
 import type { Usage } from "../../core/stores/usage.ts";
 import { storedError } from "../backup.ts";
+import type { BreakGlassFault } from "../stores/break-glass-faults.ts";
 import type { CaughtUp, Missed } from "../stores/catch-up.ts";
 import type { RunStore } from "../stores/run-store.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
@@ -14,13 +15,16 @@ export interface StoresReport {
   readonly names: readonly string[];
   readonly all: FanOut;
   readonly caughtUp: readonly CaughtUp[];
+  readonly faults: readonly BreakGlassFault[];
   /** What was asked of each over the network: what it bills. */
   readonly requests: readonly (Usage & { readonly store: string })[];
 }
 
-/** Whether one of them lacks something that nothing in it stands in for. */
-export const areShort = ({ all, caughtUp }: StoresReport): boolean =>
-  all.out.size > 0 || caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
+/** Whether one of them lacks something that nothing in it stands in for, or has it damaged. */
+export const areShort = ({ all, caughtUp, faults }: StoresReport): boolean =>
+  all.out.size > 0 ||
+  faults.length > 0 ||
+  caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
 
 export const requestsTo = (stores: readonly RunStore[]): StoresReport["requests"] =>
   stores.flatMap(({ name, meter }) => meter.read().map((usage) => ({ store: name, ...usage })));
@@ -59,6 +63,9 @@ export function storesText({ names, all, caughtUp }: StoresReport): string {
   });
   return [...copied, ...lost, ...owed, ...out].join("");
 }
+
+export const faultsText = ({ faults }: StoresReport): string =>
+  faults.map(({ store, error }) => `\n${store}, restore script and format description: ${errorText(error)}`).join("");
 
 const superseded = "no other store that can be read has that any more; the snapshots of this run stand in for it";
 

@@ -112,7 +112,7 @@ export const severalStoresGuards: readonly Guard[] = [
   {
     guard: "a run that left a store out is not said to be whole",
     file: "shipper/commands/stores-report.ts",
-    find: "all.out.size > 0 || ",
+    find: "all.out.size > 0 ||",
     replace: "",
     test: { file: two, name: partial },
   },
@@ -201,6 +201,16 @@ export const severalStoresGuards: readonly Guard[] = [
     test: {
       file: "test/shipper/backup.test.ts",
       name: "a run whose record alone is refused says how each component went, and is partial",
+    },
+  },
+  {
+    guard: "a restore script that is damaged in the store is told",
+    file: "shipper/stores/break-glass-faults.ts",
+    find: "if (!found.equals(breakGlass[file])) throw",
+    replace: "if (found.length < 0) throw",
+    test: {
+      file: "test/shipper/commands/backup.test.ts",
+      name: "is told when the store says so, and by each later backup until it is erased",
     },
   },
   {

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
-import type { Composition } from "../../../shipper/composition.ts";
+import type { Composition, Store } from "../../../shipper/composition.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { makeFolder, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -70,6 +70,58 @@ test("a backup whose record alone is refused says what was stored, and exits wit
     exitCode: 3,
     components: [{ outcome: "complete" }],
     recordError: { code: "STORE_FORBIDDEN" },
+  });
+});
+
+describe("a restore script that the store damaged on its way", () => {
+  const script = () =>
+    join(host.storeDirectory, Object.keys(treeOf(host.storeDirectory)).find((path) => path.endsWith("restore.sh"))!);
+  const within = (change: (store: Store) => Partial<Store>) => ({
+    wrap: (composition: Composition): Composition => ({
+      ...composition,
+      openStore(url) {
+        const store = composition.openStore(url);
+        return { ...store, ...change(store) };
+      },
+    }),
+  });
+  const damaging = within((store) => ({
+    put: (key, body, options) => store.put(key, key.endsWith("restore.sh") ? [Buffer.from("damaged")] : body, options),
+  }));
+
+  test("is told when the store says so, and by each later backup until it is erased", async () => {
+    const first = await host.configured(["backup"], damaging);
+    expect(first).toMatchObject({ code: 6, stderr: expect.stringContaining("Try: a name that is taken is never") });
+    for (let night = 0; night < 2; night += 1) {
+      const said = await host.configured(["backup"]);
+      expect(said).toMatchObject({ code: 3, stdout: expect.stringMatching(/^mail +complete/m) });
+      expect(said.stdout).toContain(
+        `${host.store}, restore script and format description: Error: the restore script or`,
+      );
+    }
+    expect((await host.configured(["backup", "--json"])).json).toMatchObject({
+      exitCode: 3,
+      breakGlass: [{ store: host.store, error: { code: "OBJECT_CORRUPT" } }],
+    });
+    expect((await host.configured(["verify"])).code).toBe(4);
+    rmSync(script());
+    expect((await host.configured(["backup", "--json"])).json).toMatchObject({ exitCode: 0, breakGlass: [] });
+    expect((await host.configured(["verify"])).code).toBe(0);
+  });
+
+  test("is not known where this host may not read", async () => {
+    await host.configured(["backup"], damaging);
+    const forbidden = () => new MailarkError("STORE_FORBIDDEN", "made up");
+    const createOnly = within(() => ({
+      head: async () => {
+        throw forbidden();
+      },
+      get: async function* () {
+        yield* [];
+        throw forbidden();
+      },
+    }));
+    expect(await host.configured(["backup"], createOnly)).toMatchObject({ code: 0 });
   });
 });
 
