@@ -9,12 +9,14 @@ import { MailarkError } from "../core/errors.ts";
 import { type ComponentName, componentNames } from "../core/keys.ts";
 import { type Clock, systemClock } from "../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../core/ports/files.ts";
-import { bandwidthLimit as limitBandwidth } from "../core/stores/bandwidth.ts";
+import { bandwidthLimit, type Pace } from "../core/stores/bandwidth.ts";
 import { deferredStore } from "../core/stores/deferred.ts";
 import { dividedStore } from "../core/stores/divided.ts";
 import { fileStore } from "../core/stores/file.ts";
-import { type RetryOptions, withRetries } from "../core/stores/retry.ts";
-import type { ObjectEraser, ObjectReader, ObjectWriter } from "../core/stores/store.ts";
+import { persist, type RetryOptions, withRetries } from "../core/stores/retry.ts";
+import type { S3RequestsOptions } from "../core/stores/s3-requests.ts";
+import type { S3Place } from "../core/stores/s3-url.ts";
+import type { ObjectEraser, ObjectReader, ObjectReplacer, ObjectWriter } from "../core/stores/store.ts";
 import type { UsageMeter } from "../core/stores/usage.ts";
 import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
@@ -47,6 +49,8 @@ export interface Composition extends Ports {
   openStore(url: string, options?: OpenStoreOptions): Store;
   /** What erases in a store, for `prune` alone. Throws as {@link openStore}. */
   openEraser(url: string): ObjectEraser;
+  /** What the probe tries to replace with; `undefined` for a directory, where a thief needs no store for that. Throws as {@link openStore}. */
+  openReplacer(url: string): ObjectReplacer | undefined;
   /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
   component(name: ComponentName, configs?: ComponentConfigs): Component;
   /** Read from this program's own package. */
@@ -55,10 +59,10 @@ export interface Composition extends Ports {
 
 /** For stores over the network, which fail for a while and share a line. */
 export interface OpenStoreOptions {
-  /** Bytes a second. Default: as fast as it goes. */
+  /** Bytes a second, of all stores together that are opened with the same limit. Default: as fast as it goes. */
   readonly bandwidthLimit?: number | undefined;
   /** Told of each failure after which the store is asked again. */
-  readonly failed?: RetryOptions["failed"];
+  readonly failed?: Failed;
   /** Told of each request over the network. */
   readonly meter?: UsageMeter | undefined;
 }
@@ -74,18 +78,32 @@ export const machine: Ports = { files: nodeFiles, processes: nodeProcesses, cloc
 
 /** Builds everything on these ports. */
 export function compose(ports: Ports): Composition {
-  const { files } = ports;
+  const { files, clock } = ports;
+  const paces = new Map<number, Pace>();
   return {
     ...ports,
 
-    openStore(url, options) {
+    openStore(url, { bandwidthLimit: limit, ...how } = {}) {
       const { directory } = placeOf(url);
       const exists = () =>
         directory === undefined || (files.statSync(directory, { throwIfNoEntry: false })?.isDirectory() ?? false);
-      return { ...storeAt(url, ports, options), exists };
+      return { ...storeAt(url, ports, { ...how, pace: limit === undefined ? undefined : paceOf(limit) }), exists };
     },
 
-    openEraser: (url) => storeAt(url, ports),
+    openEraser(url) {
+      const { erase } = storeAt(url, ports);
+      return { erase };
+    },
+
+    openReplacer(url) {
+      const { s3 } = placeOf(url);
+      if (s3 === undefined) return undefined;
+      const { replace } = s3At(s3);
+      return {
+        replace: (key, body, { signal } = {}) =>
+          persist(retrying(ports), signal, () => replace(key, body, { ...(signal && { signal }) })),
+      };
+    },
 
     component(name, configs) {
       const make = factories[name];
@@ -100,21 +118,29 @@ export function compose(ports: Ports): Composition {
       "format.md": ownFile(files, "../docs/format.md"),
     }),
   };
+
+  /** All stores share the line. */
+  function paceOf(bytesPerSecond: number): Pace {
+    const pace = paces.get(bytesPerSecond) ?? bandwidthLimit(bytesPerSecond, clock);
+    paces.set(bytesPerSecond, pace);
+    return pace;
+  }
 }
 
-function storeAt(url: string, { files, clock }: Ports, { bandwidthLimit, failed, meter }: OpenStoreOptions = {}) {
+function storeAt(url: string, ports: Ports, { failed, ...how }: S3RequestsOptions & { failed?: Failed } = {}) {
   const { s3, directory } = placeOf(url);
-  if (directory !== undefined) return fileStore(directory, { files, clock });
-  const pace = bandwidthLimit === undefined ? undefined : limitBandwidth(bandwidthLimit, clock);
-  const open = (bucket: string) => {
-    const store = deferredStore(async () =>
-      (await import("../core/stores/s3.ts")).s3Store({ ...s3, bucket }, { pace, meter }),
-    );
-    return withRetries(store, { clock, random: Math.random, failed });
-  };
+  if (directory !== undefined) return fileStore(directory, ports);
+  const open = (bucket: string) => withRetries(s3At({ ...s3, bucket }, how), retrying(ports, failed));
   const { bucket, keyringBucket } = s3;
   return keyringBucket === undefined ? open(bucket) : dividedStore(open(bucket), open(keyringBucket));
 }
+
+function s3At(place: S3Place, how?: S3RequestsOptions) {
+  return deferredStore(async () => (await import("../core/stores/s3.ts")).s3Store(place, how));
+}
+
+type Failed = RetryOptions["failed"];
+const retrying = ({ clock }: Ports, failed?: Failed) => ({ clock, random: Math.random, failed });
 
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
   certs: (configs) => certsComponent(configs?.certs),

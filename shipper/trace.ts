@@ -94,6 +94,19 @@ export function traced(composition: Composition, { log }: Reporter): Composition
     processes,
     openStore: (url, options) => store(composition.openStore(url, options)),
     openEraser: (url) => eraser(composition.openEraser(url)),
+    openReplacer(url) {
+      const opened = composition.openReplacer(url);
+      return (
+        opened && {
+          replace: (key, body, options) =>
+            request(
+              `store replace ${key}`,
+              () => opened.replace(key, body, options),
+              () => "replaced",
+            ),
+        }
+      );
+    },
   };
 }
 

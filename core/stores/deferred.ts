@@ -1,7 +1,7 @@
 import { asMailarkError } from "../errors.ts";
-import type { ObjectEraser, ObjectReader, ObjectWriter } from "./store.ts";
+import type { ObjectEraser, ObjectReader, ObjectReplacer, ObjectWriter } from "./store.ts";
 
-type Store = ObjectWriter & ObjectReader & ObjectEraser;
+type Store = ObjectWriter & ObjectReader & ObjectEraser & ObjectReplacer;
 
 /** A store that is made when it is first asked for something: the client of S3 takes a quarter of a second to load. */
 export function deferredStore(make: () => Promise<Store>): Store {
@@ -14,6 +14,7 @@ export function deferredStore(make: () => Promise<Store>): Store {
   };
   return {
     put: async (...given) => (await store()).put(...given),
+    replace: async (...given) => (await store()).replace(...given),
     async *get(...given) {
       yield* (await store()).get(...given);
     },

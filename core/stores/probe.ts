@@ -1,16 +1,17 @@
 /** Finds out what a store and the credentials for it allow, by trying, and what that means for what is stored there. */
 import { randomBytes } from "node:crypto";
 import { crc64nvme } from "../crc64nvme.ts";
-import { asMailarkError } from "../errors.ts";
+import { asMailarkError, MailarkError } from "../errors.ts";
 import { checkedKey, doctorPrefix } from "../keys.ts";
 import { uploadMismatch } from "./receipt.ts";
-import type { ObjectEraser, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
+import type { ObjectEraser, ObjectReader, ObjectReplacer, ObjectWriter, Receipt } from "./store.ts";
 
 export interface ProbeFinding {
   readonly question:
     | "refuses to replace"
     | "says the checksum"
     | "keeps versions"
+    | "lets overwrite"
     | "lets read"
     | "lets list"
     | "lets erase";
@@ -25,26 +26,21 @@ export interface StoreProbe {
   readonly guarantee: readonly string[];
 }
 
+/** What can not replace in its own way, as a directory, counts as one that lets overwrite. */
+export type ProbedStore = ObjectWriter & ObjectReader & ObjectEraser & Partial<ObjectReplacer>;
+
+/** Answers of so many objects may be lost until nothing is said of the store. */
+const attempts = 3;
+
 /**
- * Stores a small object below `hosts/ID/doctor/`, twice at the same moment, then asks for it, lists it and erases it. Where it may not
- * be erased it stays.
+ * Stores a small object below `hosts/ID/doctor/`, twice at the same moment, then as a thief would, without the condition that its key is
+ * free; asks for it, lists it and erases it. Where it may not be erased it stays.
  *
  * @throws MailarkError what `put` throws; `UPLOAD_MISMATCH` where the store says another checksum; what the other calls throw, but
  *   `STORE_FORBIDDEN`, which is an answer.
  */
-export async function probeStore(
-  store: ObjectWriter & ObjectReader & ObjectEraser,
-  hostId: string,
-  signal: AbortSignal,
-): Promise<StoreProbe> {
-  const key = checkedKey(`${doctorPrefix(hostId)}probe-${randomBytes(8).toString("hex")}`);
-  const body = [Buffer.from("mailark probe\n")];
-  const puts = await Promise.allSettled([store.put(key, body, { signal }), store.put(key, body, { signal })]);
-  const receipts = puts.flatMap((put) => (put.status === "fulfilled" ? [put.value] : []));
-  const refused = puts.filter((put) => put.status === "rejected").map(({ reason }) => asMailarkError(reason));
-  const failure = refused.find(({ code }) => receipts.length === 0 || code !== "OBJECT_EXISTS");
-  if (failure !== undefined) throw failure;
-  const receipt = receipts[0]!;
+export async function probeStore(store: ProbedStore, hostId: string, signal: AbortSignal): Promise<StoreProbe> {
+  const { key, receipt, isRefused } = await storeTwice(store, hostId, signal);
 
   const lets = async (work: () => Promise<unknown>) => {
     try {
@@ -56,8 +52,8 @@ export async function probeStore(
       throw error;
     }
   };
-  const isSecond = refused.length === 1;
-  const checksum = isSame(receipt, body);
+  const overwrites = await lets(async () => store.replace?.(key, body, { signal }));
+  const checksum = isSame(receipt);
   let receivedAt: number | undefined;
   const reads = await lets(async () => {
     receivedAt = (await store.head(key, { signal }))?.receivedAt;
@@ -68,27 +64,49 @@ export async function probeStore(
   return {
     receivedAt,
     findings: [
-      { question: "refuses to replace", answer: isSecond },
+      { question: "refuses to replace", answer: isRefused },
       { question: "says the checksum", answer: checksum },
       { question: "keeps versions", answer: versions },
+      { question: "lets overwrite", answer: overwrites },
       { question: "lets read", answer: reads },
       { question: "lets list", answer: lists },
       { question: "lets erase", answer: erases },
     ],
-    guarantee: guaranteeOf({ createOnly: isSecond, checksum, versions, reads: reads || lists, erases }),
+    guarantee: guaranteeOf({ isRefused, overwrites, checksum, versions, reads: reads || lists, erases }),
   };
 }
 
+/** Anew, under another key, where an answer was lost: what is assumed of the store is not what it says. */
+async function storeTwice(store: ObjectWriter, hostId: string, signal: AbortSignal) {
+  for (let left = attempts; left > 0; left -= 1) {
+    const key = checkedKey(`${doctorPrefix(hostId)}probe-${randomBytes(8).toString("hex")}`);
+    const puts = await Promise.allSettled([store.put(key, body, { signal }), store.put(key, body, { signal })]);
+    const receipts = puts.flatMap((put) => (put.status === "fulfilled" ? [put.value] : []));
+    const refused = puts.filter((put) => put.status === "rejected").map(({ reason }) => asMailarkError(reason));
+    const failure = refused.find(({ code }) => receipts.length === 0 || code !== "OBJECT_EXISTS");
+    if (failure !== undefined) throw failure;
+    if (!receipts.some(({ assumed }) => assumed))
+      return { key, receipt: receipts[0]!, isRefused: refused.length === 1 };
+  }
+  throw new MailarkError("STORE_UNREACHABLE", "too many answers of the store are lost to say what it allows", {
+    hint: "check the network, and run the command again",
+    retryable: true,
+  });
+}
+
 interface Answers {
-  readonly createOnly: boolean;
+  readonly isRefused: boolean;
+  readonly overwrites: boolean;
   readonly checksum: boolean;
   readonly versions: boolean;
   readonly reads: boolean;
   readonly erases: boolean;
 }
 
-function guaranteeOf({ createOnly, checksum, versions, reads, erases }: Answers): string[] {
+function guaranteeOf({ isRefused, overwrites, checksum, versions, reads, erases }: Answers): string[] {
   const sentences: string[] = [];
+  // The store's refusal binds who asks for it; that a thief has to ask is for the policy.
+  const createOnly = isRefused && !overwrites;
   if (createOnly && !erases)
     sentences.push("Who steals these credentials can not replace or erase what was stored before.");
   if (erases) {
@@ -102,7 +120,7 @@ function guaranteeOf({ createOnly, checksum, versions, reads, erases }: Answers)
     sentences.push(
       versions
         ? "Who steals these credentials can put something else in a backup's place; the version before it stays."
-        : "Who steals these credentials can overwrite every backup: the store does not refuse to replace.",
+        : `Who steals these credentials can overwrite every backup: ${isRefused ? "they may put without If-None-Match; let their policy demand it (s3:if-none-match)" : "the store does not refuse to replace"}.`,
     );
   }
   if (reads)
@@ -112,7 +130,9 @@ function guaranteeOf({ createOnly, checksum, versions, reads, erases }: Answers)
   return sentences;
 }
 
-function isSame({ crc64nvme: said }: Receipt, body: readonly Uint8Array[]): boolean {
+const body = [Buffer.from("mailark probe\n")];
+
+function isSame({ crc64nvme: said }: Receipt): boolean {
   if (said === undefined) return false;
   const sum = crc64nvme();
   for (const chunk of body) sum.update(chunk);

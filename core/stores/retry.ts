@@ -101,7 +101,12 @@ export function withRetries<S extends ObjectWriter & ObjectReader & ObjectEraser
   };
 }
 
-async function persist<T>(options: RetryOptions, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+/** Does one thing as {@link withRetries} does: for what may be done twice. */
+export async function persist<T>(
+  options: RetryOptions,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   const patience = new Patience(options, signal);
   for (;;) {
     try {

@@ -16,9 +16,9 @@ import { isSilent, statusOf } from "./s3-error.ts";
 import { S3Requests, type S3RequestsOptions } from "./s3-requests.ts";
 import { upload } from "./s3-upload.ts";
 import type { S3Place } from "./s3-url.ts";
-import type { Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectWriter } from "./store.ts";
+import type { Listed, ObjectEraser, ObjectHead, ObjectReader, ObjectReplacer, ObjectWriter } from "./store.ts";
 
-export interface S3Store extends ObjectWriter, ObjectReader, ObjectEraser {}
+export interface S3Store extends ObjectWriter, ObjectReader, ObjectEraser, ObjectReplacer {}
 
 /** An object is read in pieces of so many bytes, each as fast as it comes: a reader who takes his time loses no connection by it. */
 const pieceBytes = 8 * 1024 * 1024;
@@ -41,6 +41,10 @@ export function s3Store(place: S3Place, options?: S3RequestsOptions): S3Store {
       } catch (error) {
         throw statusOf(error) === 412 ? taken(key, error) : asMailarkError(error);
       }
+    },
+
+    async replace(key, body, { signal } = {}) {
+      await upload({ requests, place: { ...place, conditional: false }, where: at(key) }, body, signal);
     },
 
     async *get(key, { range, signal } = {}) {

@@ -70,6 +70,12 @@ export interface ObjectReader {
   list(prefix: string, options?: ListOptions): AsyncIterable<Listed>;
 }
 
+/** Used by the probe alone, on what it stored itself: what a thief would try, and nothing else here ever does. */
+export interface ObjectReplacer {
+  /** Stores an object without the condition that its key is free. @throws what `put` throws, but `OBJECT_EXISTS`. */
+  replace(key: string, body: Body, options?: { readonly signal?: AbortSignal }): Promise<void>;
+}
+
 /** Used by `prune` alone, with credentials of its own. */
 export interface ObjectEraser {
   /** Removes an object; one that is absent already counts as removed. */

@@ -98,7 +98,11 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     const place = openStore(context, store, undefined);
     // A directory is what it is; a bucket is what its provider and the credentials make of it.
     if (placeOf(store).s3) {
-      const probe = await probeStore({ ...place, ...composition.openEraser(store) }, hostId, signal);
+      const probe = await probeStore(
+        { ...place, ...composition.openEraser(store), ...composition.openReplacer(store) },
+        hostId,
+        signal,
+      );
       probes.push({ store: storeIdentity(store), ...probe });
     }
     await enrol(place, signer, introduction, signal);

@@ -104,6 +104,7 @@ async function lookAtStores(
       lookAtStore({
         store: open(url, config),
         eraser: composition.openEraser(url),
+        replacer: composition.openReplacer(url),
         url: withoutPassword(url),
         directory: placeOf(url).directory,
         config,

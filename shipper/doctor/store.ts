@@ -5,7 +5,7 @@ import { type ComponentName, enrolmentKey } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import { timeOfSnapshotId } from "../../core/snapshot-id.ts";
 import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
-import type { ObjectEraser } from "../../core/stores/store.ts";
+import type { ObjectEraser, ObjectReplacer } from "../../core/stores/store.ts";
 import type { World } from "../components/component.ts";
 import { auditPath, backlogPath, type Store } from "../composition.ts";
 import type { Config } from "../config.ts";
@@ -20,6 +20,8 @@ import { type FindingCode, fine, found, type Observation, type OwnCommand, unpro
 export interface StorePatient {
   readonly store: Store;
   readonly eraser: ObjectEraser;
+  /** `undefined`: it is a directory. */
+  readonly replacer: ObjectReplacer | undefined;
   /** As it may be shown. */
   readonly url: string;
   /** Where it is a directory of this machine. */
@@ -83,11 +85,11 @@ async function lookAtEnrolment({ store, url, config, signer, world, own }: Store
 }
 
 async function lookAtWriting(patient: StorePatient): Promise<readonly Observation[]> {
-  const { store, eraser, url, directory, config, world } = patient;
+  const { store, eraser, replacer, url, directory, config, world } = patient;
   const { clock, signal } = world;
   const before = clock.now();
   try {
-    const probe = await probeStore({ ...store, erase: eraser.erase }, config.host.id, signal);
+    const probe = await probeStore({ ...store, ...eraser, ...replacer }, config.host.id, signal);
     const time = lookAtClock(probe.receivedAt, before, clock.now());
     return [fine("writing", "an object was stored"), time, ...(directory === undefined ? lookAtPromises(probe) : [])];
   } catch (thrown) {
@@ -112,7 +114,7 @@ function lookAtClock(receivedAt: number | undefined, before: number, after: numb
 }
 
 /** A host that was broken into has its credentials: they must be able to create, and nothing else. In a directory root can do anything. */
-function lookAtPromises({ findings, guarantee }: StoreProbe): Observation[] {
+function lookAtPromises({ findings }: StoreProbe): Observation[] {
   const is = new Map(findings.map(({ question, answer }) => [question, answer]));
   const promise = (
     kept: boolean | undefined,
@@ -120,12 +122,19 @@ function lookAtPromises({ findings, guarantee }: StoreProbe): Observation[] {
     check: string,
     [good, bad, advice]: readonly [string, string, string],
   ) => (kept ? fine(check, good) : found(code, check, bad, { advice }));
-  const policy = "let its policy allow s3:PutObject and s3:AbortMultipartUpload below its prefix, and nothing else";
+  const policy =
+    "let its policy allow s3:PutObject and s3:AbortMultipartUpload below its prefix and nothing else, the former only with s3:if-none-match, but for parts of an upload (s3:ObjectCreationOperation): docs/guide.md has it word for word";
+  const isRefused = is.get("refuses to replace");
+  const replaces = is.get("keeps versions")
+    ? "put something else in a backup's place, and only its older version stays"
+    : "overwrite every backup";
   return [
-    promise(is.get("refuses to replace"), "STORE_REPLACES", "create-only", [
-      guarantee[0] ?? "nothing is replaced",
-      "the store does not refuse to replace what is there: who has these credentials can overwrite a backup",
-      "use a store that knows If-None-Match, take conditional=false out of its URL, and let the bucket keep versions",
+    promise(isRefused && !is.get("lets overwrite"), "STORE_REPLACES", "create-only", [
+      "nothing that was stored can be replaced with these credentials",
+      `${isRefused ? "these credentials may put without If-None-Match" : "the store does not refuse to replace what is there"}: who has them can ${replaces}`,
+      isRefused
+        ? `${policy}; where the provider knows no such condition, let the bucket keep versions`
+        : "use a store that knows If-None-Match, take conditional=false out of its URL, and let the bucket keep versions",
     ]),
     promise(is.get("says the checksum"), "STORE_CHECKSUM_MISSING", "checksum", [
       "the store says what it received",

@@ -5,6 +5,7 @@ const store = "core/stores/s3.ts";
 const retry = "core/stores/retry.ts";
 const contract = "test/contract/s3-store.test.ts";
 const unit = "test/core/stores/s3.test.ts";
+const probe = "test/core/stores/probe.test.ts";
 const aside = "test/shipper/sealing-keys-aside.test.ts";
 
 /** The store in S3, what asks it again, and a host that may only create. */
@@ -153,6 +154,30 @@ export const s3Guards: readonly Guard[] = [
     test: { file: unit, name: "a listing that breaks off is not taken for a whole one: %o" },
   },
   {
+    guard: "what these credentials may overwrite is tried, before it is called safe",
+    file: "core/stores/probe.ts",
+    find: "const createOnly = isRefused && !overwrites;",
+    replace: "const createOnly = isRefused;",
+    test: {
+      file: probe,
+      name: "promises nothing of a store that refuses, where the credentials may leave out what it refuses by",
+    },
+  },
+  {
+    guard: "what is assumed of a store is not what it says",
+    file: "core/stores/probe.ts",
+    find: "!receipts.some(({ assumed }) => assumed)",
+    replace: "receipts.length > 0",
+    test: { file: probe, name: "judges anew where an answer was lost %s the put was done" },
+  },
+  {
+    guard: "the probe asks as a thief would",
+    file: store,
+    find: "place: { ...place, conditional: false }",
+    replace: "place",
+    test: { file: "test/shipper/doctor/cloud-findings.test.ts", name: "$code: found where $where" },
+  },
+  {
     guard: "what can not succeed is not tried again",
     file: retry,
     find: "if (!error.retryable || ",
@@ -165,6 +190,13 @@ export const s3Guards: readonly Guard[] = [
     find: " || freeAt > now + furthest",
     replace: "",
     test: { file: "test/core/stores/bandwidth.test.ts", name: "a clock that is set back does not stop it" },
+  },
+  {
+    guard: "all stores share the line",
+    file: "shipper/composition.ts",
+    find: "paces.get(bytesPerSecond) ?? ",
+    replace: "",
+    test: { file: "test/shipper/composition.test.ts", name: "one limit holds for all stores in S3 together" },
   },
   {
     guard: "what is limited saves nothing up",

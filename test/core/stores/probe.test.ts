@@ -1,10 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
-import { probeStore } from "../../../core/stores/probe.ts";
+import { type ProbedStore, probeStore } from "../../../core/stores/probe.ts";
+import { withRetries } from "../../../core/stores/retry.ts";
 import { memoryStore } from "../../fixtures/memory-store.ts";
+import { setClock } from "../../fixtures/set-clock.ts";
 
 const { signal } = new AbortController();
-const probe = (change: Partial<ReturnType<typeof memoryStore>> = {}) => {
+const probe = (change: Partial<ProbedStore> = {}) => {
   const memory = memoryStore();
   return { memory, probing: probeStore({ ...memory, ...change }, "h-test", signal) };
 };
@@ -29,6 +31,7 @@ describe("the probe of a store", () => {
       "refuses to replace": true,
       "says the checksum": true,
       "keeps versions": false,
+      "lets overwrite": true,
       "lets read": true,
       "lets list": true,
       "lets erase": true,
@@ -41,6 +44,7 @@ describe("the probe of a store", () => {
     const { memory, probing } = probe({
       head: forbid,
       erase: forbid,
+      replace: forbid,
       // biome-ignore lint/correctness/useYield: it fails at its first step
       list: async function* () {
         throw forbidden;
@@ -60,6 +64,44 @@ describe("the probe of a store", () => {
     const versioned = await probe(replacing({ version: "1" })).probing;
     expect(answers(versioned)).toMatchObject({ "keeps versions": true });
     expect(versioned.guarantee.join()).toMatch(/can hide every backup.*the version before it stays/);
+  });
+
+  test("promises nothing of a store that refuses, where the credentials may leave out what it refuses by", async () => {
+    const replaced: unknown[] = [];
+    const replace = async (...[key, body]: Parameters<NonNullable<ProbedStore["replace"]>>) => {
+      replaced.push([key, body]);
+    };
+    const { memory, probing } = probe({ replace, erase: forbid });
+    expect(answers(await probing)).toMatchObject({ "refuses to replace": true, "lets overwrite": true });
+    expect((await probing).guarantee).toEqual([
+      expect.stringMatching(/^Who steals these credentials can overwrite every backup: .*\(s3:if-none-match\)\.$/),
+      expect.stringMatching(/^This host can read/),
+    ]);
+    // Nothing but what the probe has stored itself.
+    expect(replaced).toEqual([[[...memory.objects.keys()][0], [Buffer.from("mailark probe\n")]]]);
+  });
+
+  test.each(["before", "after"])("judges anew where an answer was lost %s the put was done", async (when) => {
+    const memory = memoryStore();
+    let puts = 0;
+    const put: typeof memory.put = async (...given) => {
+      puts += 1;
+      if (puts > 1) return { ...(await memory.put(...given)), crc64nvme: undefined, version: "1" };
+      if (when === "after") await memory.put(...given);
+      throw new MailarkError("STORE_UNREACHABLE", "made up", { retryable: true });
+    };
+    const store = withRetries({ ...memory, put }, { clock: setClock(), random: () => 0 });
+    expect(answers(await probeStore(store, "h-test", signal))).toMatchObject({
+      "refuses to replace": true,
+      "says the checksum": false,
+      "keeps versions": true,
+    });
+  });
+
+  test("says nothing of a store that loses every answer", async () => {
+    const { put } = memoryStore();
+    const { probing } = probe({ put: async (...given) => ({ ...(await put(...given)), assumed: true }) });
+    await expect(probing).rejects.toMatchObject({ code: "STORE_UNREACHABLE", retryable: true });
   });
 
   test("tells a store that received something else", async () => {

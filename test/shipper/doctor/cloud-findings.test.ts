@@ -16,7 +16,7 @@ beforeAll(async () => {
   writeFile(`${line.vmail}/example.com/alice/Maildir/cur/1.a:2,S`, "Subject: one\r\n\r\none");
   const place = await s3Place({ credentials });
   useCredentials(writer);
-  await line.init(["--store", place.url()]);
+  await line.initInto([place.url()]);
   room = { ...sickroom(line), place };
 });
 afterAll(async () => {

@@ -16,10 +16,15 @@ const more = (name: string, actions: readonly string[]): Credential => ({
 });
 const reader = more("reader", ["s3:GetObject", "s3:ListBucket"]);
 const eraser = more("eraser", ["s3:DeleteObject"]);
+const plain: Credential = {
+  ...{ accessKeyId: "AKIAPLAIN", secretAccessKey: "the plain's secret", name: "plain" },
+  allow: ({ action, resource }) =>
+    ["s3:PutObject", "s3:AbortMultipartUpload"].includes(action) && resource.startsWith("arn:aws:s3:::backups/mail/"),
+};
 const stranger: Credential = { ...writer, secretAccessKey: "cut off", allow: everything };
 
 /** All whom the server knows. */
-export const credentials: readonly Credential[] = [writer, reader, eraser];
+export const credentials: readonly Credential[] = [writer, reader, eraser, plain];
 
 const look = () => ["store"];
 
@@ -66,6 +71,12 @@ export const cloudIllnesses: readonly Case<CloudRoom>[] = [
         },
       };
     },
+  },
+  {
+    code: "STORE_REPLACES",
+    where: "the policy does not demand If-None-Match",
+    look,
+    provoke: () => having(plain),
   },
   {
     code: "STORE_CHECKSUM_MISSING",
