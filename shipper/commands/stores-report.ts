@@ -20,11 +20,9 @@ export interface StoresReport {
   readonly requests: readonly (Usage & { readonly store: string })[];
 }
 
-/** Whether one of them lacks something that nothing in it stands in for, or has it damaged. */
-export const areShort = ({ all, caughtUp, faults }: StoresReport): boolean =>
-  all.out.size > 0 ||
-  faults.length > 0 ||
-  caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
+/** Whether one of them lacks something that nothing in it stands in for, or has it damaged. One that was left out lacks this run. */
+export const areShort = ({ caughtUp, faults }: StoresReport): boolean =>
+  faults.length > 0 || caughtUp.some(({ lost, owed }) => owed.length > 0 || lost.some(({ error }) => error));
 
 export const requestsTo = (stores: readonly RunStore[]): StoresReport["requests"] =>
   stores.flatMap(({ name, meter }) => meter.read().map((usage) => ({ store: name, ...usage })));
