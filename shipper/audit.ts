@@ -21,6 +21,8 @@ export interface AuditEnd {
   readonly error?: string;
   /** What it was about, where it came that far. */
   readonly hostId?: string;
+  /** Identities of the stores that have all that a backup stored. */
+  readonly stores?: readonly string[];
   readonly snapshots?: readonly { readonly component: string; readonly snapshotId: string }[];
 }
 

@@ -48,9 +48,9 @@ export interface Composition extends Ports {
   /** A store by its URL. Throws `ARGUMENT_INVALID` for a URL of no known kind. */
   openStore(url: string, options?: OpenStoreOptions): Store;
   /** What erases in a store, for `prune` alone. Throws as {@link openStore}. */
-  openEraser(url: string): ObjectEraser;
+  openEraser(url: string, options?: Patience): ObjectEraser;
   /** What the probe tries to replace with; `undefined` for a directory, where a thief needs no store for that. Throws as {@link openStore}. */
-  openReplacer(url: string): ObjectReplacer | undefined;
+  openReplacer(url: string, options?: Patience): ObjectReplacer | undefined;
   /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
   component(name: ComponentName, configs?: ComponentConfigs): Component;
   /** Read from this program's own package. */
@@ -61,8 +61,10 @@ export interface Composition extends Ports {
 export interface OpenStoreOptions {
   /** Bytes a second, of all stores together that are opened with the same limit. Default: as fast as it goes. */
   readonly bandwidthLimit?: number | undefined;
+  /** How often what fails for a while is asked. Default: as a backup has to, for minutes. */
+  readonly tries?: RetryOptions["tries"];
   /** Told of each failure after which the store is asked again. */
-  readonly failed?: Failed;
+  readonly failed?: RetryOptions["failed"];
   /** Told of each request over the network. */
   readonly meter?: UsageMeter | undefined;
 }
@@ -90,18 +92,18 @@ export function compose(ports: Ports): Composition {
       return { ...storeAt(url, ports, { ...how, pace: limit === undefined ? undefined : paceOf(limit) }), exists };
     },
 
-    openEraser(url) {
-      const { erase } = storeAt(url, ports);
+    openEraser(url, options) {
+      const { erase } = storeAt(url, ports, options);
       return { erase };
     },
 
-    openReplacer(url) {
+    openReplacer(url, patience) {
       const { s3 } = placeOf(url);
       if (s3 === undefined) return undefined;
       const { replace } = s3At(s3);
       return {
         replace: (key, body, { signal } = {}) =>
-          persist(retrying(ports), signal, () => replace(key, body, { ...(signal && { signal }) })),
+          persist(retrying(ports, patience), signal, () => replace(key, body, { ...(signal && { signal }) })),
       };
     },
 
@@ -127,10 +129,10 @@ export function compose(ports: Ports): Composition {
   }
 }
 
-function storeAt(url: string, ports: Ports, { failed, ...how }: S3RequestsOptions & { failed?: Failed } = {}) {
+function storeAt(url: string, ports: Ports, { tries, failed, ...how }: S3RequestsOptions & Patience = {}) {
   const { s3, directory } = placeOf(url);
   if (directory !== undefined) return fileStore(directory, ports);
-  const open = (bucket: string) => withRetries(s3At({ ...s3, bucket }, how), retrying(ports, failed));
+  const open = (bucket: string) => withRetries(s3At({ ...s3, bucket }, how), retrying(ports, { tries, failed }));
   const { bucket, keyringBucket } = s3;
   return keyringBucket === undefined ? open(bucket) : dividedStore(open(bucket), open(keyringBucket));
 }
@@ -139,8 +141,8 @@ function s3At(place: S3Place, how?: S3RequestsOptions) {
   return deferredStore(async () => (await import("../core/stores/s3.ts")).s3Store(place, how));
 }
 
-type Failed = RetryOptions["failed"];
-const retrying = ({ clock }: Ports, failed?: Failed) => ({ clock, random: Math.random, failed });
+type Patience = Pick<RetryOptions, "tries" | "failed">;
+const retrying = ({ clock }: Ports, patience?: Patience) => ({ clock, random: Math.random, ...patience });
 
 const factories: Partial<Record<ComponentName, (configs?: ComponentConfigs) => Component>> = {
   certs: (configs) => certsComponent(configs?.certs),

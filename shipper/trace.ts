@@ -93,9 +93,9 @@ export function traced(composition: Composition, { log }: Reporter): Composition
     ...composition,
     processes,
     openStore: (url, options) => store(composition.openStore(url, options)),
-    openEraser: (url) => eraser(composition.openEraser(url)),
-    openReplacer(url) {
-      const opened = composition.openReplacer(url);
+    openEraser: (url, options) => eraser(composition.openEraser(url, options)),
+    openReplacer(url, how) {
+      const opened = composition.openReplacer(url, how);
       return (
         opened && {
           replace: (key, body, options) =>

@@ -12,12 +12,12 @@ export interface RetryOptions {
   readonly clock: Clock;
   /** From 0 up to 1, so that many hosts do not come back at the same moment. */
   readonly random: () => number;
+  /** How often something is asked in all. Default: 10, with nine pauses of one to two minutes in all, which a store that is restarted needs. */
+  readonly tries?: number | undefined;
   /** Told of each failure that is not the last, before the pause after it, in milliseconds. */
   readonly failed?: ((error: MailarkError, pause: number) => void) | undefined;
 }
 
-/** Nine pauses: between one and two minutes in all, which a store that is restarted needs. */
-const tries = 10;
 const firstPause = 500;
 const longestPause = 30_000;
 
@@ -136,8 +136,8 @@ class Patience {
   async pauseAfter(thrown: unknown): Promise<void> {
     const error = asMailarkError(thrown);
     this.#failures += 1;
+    const { clock, random, tries = 10, failed } = this.#options;
     if (!error.retryable || this.#failures === tries || this.#signal?.aborted) throw error;
-    const { clock, random, failed } = this.#options;
     const pause = Math.min(longestPause, firstPause * 2 ** (this.#failures - 1)) * (0.5 + random() / 2);
     failed?.(error, pause);
     try {

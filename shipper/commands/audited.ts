@@ -5,6 +5,7 @@ import type { Files } from "../../core/ports/files.ts";
 import { type Audit, type AuditEnd, auditOf } from "../audit.ts";
 import { auditPath } from "../composition.ts";
 import { readConfig } from "../config.ts";
+import { storeIdentity } from "../store-url.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 
 /** Names of commands, with what makes one of them change or read something. */
@@ -28,14 +29,24 @@ export function auditedCommand(
   return auditOf({ files, clock, env, path, command, words, failed: reporter.warn });
 }
 
-/** The host and the snapshots that a command's document names: of a prune those that are gone. */
+/**
+ * The host, the snapshots and, of a backup, the stores that have them, as a command's document names them: of a prune the snapshots that
+ * are gone.
+ */
 export function endOf({ exitCode, document }: Outcome): AuditEnd {
-  const { hostId, components, erasures, error, ...only }: Named = document;
+  const { hostId, components, erasures, error, command, store, stores, ...only }: Named = document;
   const gone = erasures?.flatMap(({ key }) => addressOfManifest(key) ?? []);
   const snapshots = (gone ?? components ?? [only]).flatMap(({ component, snapshotId }) =>
     component === undefined || snapshotId === undefined ? [] : [{ component, snapshotId }],
   );
-  return { exitCode, ...(error && { error: error.code }), ...(hostId !== undefined && { hostId }), snapshots };
+  const complete = stores?.flatMap((each) => (each.outcome === "complete" ? [each.store] : []));
+  return {
+    exitCode,
+    ...(error && { error: error.code }),
+    ...(hostId !== undefined && { hostId }),
+    ...(command === "backup" && store !== undefined && { stores: complete ?? [storeIdentity(store)] }),
+    snapshots,
+  };
 }
 
 interface NamedSnapshot {
@@ -44,7 +55,10 @@ interface NamedSnapshot {
 }
 
 interface Named extends NamedSnapshot {
+  readonly command?: string;
   readonly hostId?: string;
+  readonly store?: string;
+  readonly stores?: readonly { readonly store: string; readonly outcome: string }[];
   readonly components?: readonly NamedSnapshot[];
   readonly erasures?: readonly { readonly key: string }[];
   readonly error?: { readonly code: string };

@@ -9,7 +9,6 @@ import { printable } from "../terminal/printable.ts";
 import { countOf } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { openStore } from "./open-store.ts";
 
 /** What is looked at. */
 export interface DoctorOptions {
@@ -33,7 +32,6 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
         configPath,
         only,
         scratch: resolve(cwd, options.scratch ?? usualScratch),
-        open: (url, config) => openStore(context, url, config),
         own: (...words) => commandOf("mailark", ...(configNamed ? ["--config", configPath] : []), ...words),
       },
       worldOf(context),

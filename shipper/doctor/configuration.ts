@@ -140,12 +140,9 @@ function lookAtLock(files: Files, config: Config): Observation {
   const holder = holderOf(files, path);
   if (holder === undefined) return fine("lock", "no backup is running");
   if (holder.runs) return fine("lock", `a backup is running: process ${holder.pid}`);
-  return found(
-    "LOCK_LEFT",
-    "lock",
-    `a backup did not end by itself: process ${holder.pid} is gone; the next backup takes its lock over`,
-    commandOf("rm", "--", path),
-  );
+  return found("LOCK_LEFT", "lock", `a backup did not end by itself: process ${holder.pid} is gone`, {
+    advice: "leave it: the next backup takes the lock over by itself, and removing it by hand may free another's",
+  });
 }
 
 function lookAtJournal(files: Files, config: Config): Observation {

@@ -5,13 +5,14 @@
 import type { ComponentName } from "../../core/keys.ts";
 import type { Signer } from "../../core/signed-document.ts";
 import type { Component, World } from "../components/component.ts";
-import { type Composition, configuredNames, type Store } from "../composition.ts";
+import { type Composition, configuredNames } from "../composition.ts";
 import { type Config, readSigner } from "../config.ts";
+import { shareOf } from "../free-space.ts";
 import { placeOf, withoutPassword } from "../store-url.ts";
 import { sizeText } from "../terminal/quantity.ts";
 import { lookAtConfiguration, lookAtSecrets, lookAtState } from "./configuration.ts";
 import { lookAtDrill } from "./drill.ts";
-import { looked, obstacle } from "./looking.ts";
+import { inTime, looked, obstacle, wasSilent } from "./looking.ts";
 import { lookAtMachine } from "./machine.ts";
 import { fine, type Observation, type OwnCommand, unproven } from "./observation.ts";
 import { lookAtStore } from "./store.ts";
@@ -27,8 +28,6 @@ export interface DoctorOptions {
   readonly only: readonly Part[];
   /** Where a drill would be made. */
   readonly scratch: string;
-  /** Opens a store as the configuration wants it used. */
-  readonly open: (url: string, config: Config) => Store;
   /** Makes a command line of mailark for this configuration. */
   readonly own: OwnCommand;
 }
@@ -70,14 +69,15 @@ export async function examineHost(composition: Composition, options: DoctorOptio
   const sizes: (number | undefined)[] = [];
   for (const name of names) {
     world.progress(name);
-    const { observations, bytes } = await lookAtComponent(composition.component(name, config.components), world);
-    sizes.push(bytes);
+    const component = composition.component(name, config.components);
+    const { observations, bytes } = await lookAtComponent(component, world);
+    sizes.push(bytes === undefined ? undefined : bytes * shareOf(component, { kind: "scratch" }));
     if (wants(name)) sections.push({ about: name, observations });
   }
   if (wants("drill")) {
     world.progress("drill");
-    const bytes = sizes.reduce((sum, each) => (sum === undefined || each === undefined ? undefined : sum + each), 0);
-    sections.push({ about: "drill", observations: await lookAtDrill(options.scratch, bytes, world) });
+    const needed = sizes.reduce((sum, each) => (sum === undefined || each === undefined ? undefined : sum + each), 0);
+    sections.push({ about: "drill", observations: await lookAtDrill(options.scratch, needed, world) });
   }
   return { hostId: config.host.id, sections };
 }
@@ -89,10 +89,13 @@ async function lookAtControl(config: Config | undefined, world: World): Promise<
   return lookForTools([{ names: [program], package: "what services.control names", for: "restore" }], [], world);
 }
 
+/** So often a store is asked before it counts as one that does not answer: a store may refuse one of two puts at the same moment for a while. */
+const tries = 3;
+
 async function lookAtStores(
   composition: Composition,
   config: Config,
-  { own, open }: DoctorOptions,
+  { own }: DoctorOptions,
   world: World,
 ): Promise<Section[]> {
   const sections: Section[] = [];
@@ -100,20 +103,18 @@ async function lookAtStores(
   const signer = signerOf(config, world);
   for (const [index, { url }] of config.stores.entries()) {
     world.progress("store");
-    const observations = await looked("store", world, () =>
-      lookAtStore({
-        store: open(url, config),
-        eraser: composition.openEraser(url),
-        replacer: composition.openReplacer(url),
-        url: withoutPassword(url),
-        directory: placeOf(url).directory,
-        config,
-        signer,
-        components,
-        world,
-        own,
-      }),
-    );
+    const observations = await lookAtStore({
+      store: composition.openStore(url, { tries }),
+      eraser: composition.openEraser(url, { tries }),
+      replacer: composition.openReplacer(url, { tries }),
+      url: withoutPassword(url),
+      directory: placeOf(url).directory,
+      config,
+      signer,
+      components,
+      world,
+      own,
+    });
     sections.push({ about: config.stores.length === 1 ? "store" : `store ${index + 1}`, observations });
   }
   return sections;
@@ -128,14 +129,20 @@ function signerOf(config: Config, { files }: World): Signer | undefined {
   }
 }
 
+/** An estimate looks at each file of a mail root, in milliseconds. */
+const walkPatience = 15 * 60_000;
+
 /** @returns with the bytes that a capture would read; `undefined` where it could not begin. */
 async function lookAtComponent(
   component: Component,
   world: World,
 ): Promise<{ readonly observations: readonly Observation[]; readonly bytes: number | undefined }> {
   const seen = await component.diagnose(world);
+  if (wasSilent(seen)) {
+    return { observations: [...seen, unproven("content", "what was asked before did not answer")], bytes: undefined };
+  }
   try {
-    const items = await component.estimate({ ...world, progress: () => {} });
+    const items = await inTime({ ...world, progress: () => {} }, (world) => component.estimate(world), walkPatience);
     const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
     return { observations: [...seen, fine("content", `${sizeText(bytes)} to capture`)], bytes };
   } catch (thrown) {

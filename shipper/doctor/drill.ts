@@ -12,13 +12,10 @@ import { looked, reasonOf } from "./looking.ts";
 import { commandOf, fine, found, type Observation, unproven } from "./observation.ts";
 import { lookForTools } from "./tools.ts";
 
-/** As a drill itself has it: a loaded database has indexes, and a log beside its rows. */
-const factor = 1.5;
-
-/** @param bytes that the components say they have; `undefined` where one of them could not say. */
+/** @param needed bytes that the components take when they are brought back; `undefined` where one of them could not say. */
 export async function lookAtDrill(
   scratch: string,
-  bytes: number | undefined,
+  needed: number | undefined,
   world: World,
 ): Promise<readonly Observation[]> {
   return [
@@ -27,9 +24,9 @@ export async function lookAtDrill(
       [],
       world,
     )),
-    ...(await looked("scratch", world, () => lookAtScratch(scratch, world))),
-    ...(await looked("room", world, () => [lookAtRoom(scratch, bytes, world)])),
-    ...(await looked("isolation", world, () => lookAtIsolation(world))),
+    ...(await looked("scratch", world, (world) => lookAtScratch(scratch, world))),
+    ...(await looked("room", world, () => [lookAtRoom(scratch, needed, world)])),
+    ...(await looked("isolation", world, lookAtIsolation)),
   ];
 }
 
@@ -62,10 +59,9 @@ async function lookAtScratch(scratch: string, world: World): Promise<Observation
 
 const aboveOf = (path: string): string[] => (path === "/" ? ["/"] : [...aboveOf(dirname(path)), path]);
 
-function lookAtRoom(scratch: string, bytes: number | undefined, { files }: World): Observation {
+function lookAtRoom(scratch: string, needed: number | undefined, { files }: World): Observation {
   const free = freeSpace(files, scratch);
-  if (bytes === undefined) return unproven("room", "not every component could say how much it has");
-  const needed = Math.ceil(bytes * factor);
+  if (needed === undefined) return unproven("room", "not every component could say how much it has");
   if (free >= needed)
     return fine("room", `${sizeText(free)} are free in ${scratch}, a drill takes about ${sizeText(needed)}`);
   return found(

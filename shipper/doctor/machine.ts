@@ -24,7 +24,7 @@ export async function lookAtMachine(world: World): Promise<readonly Observation[
     ...(await looked("memory", world, () => [lookAtMemory(files)])),
     ...(await looked("umask", world, () => [lookAtUmask(files)])),
     lookAtTemporary(files),
-    ...(await looked("time", world, () => lookAtTime(world))),
+    ...(await looked("time", world, lookAtTime)),
   ];
 }
 

@@ -7,14 +7,16 @@ import { timeOfSnapshotId } from "../../core/snapshot-id.ts";
 import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
 import type { ObjectEraser, ObjectReplacer } from "../../core/stores/store.ts";
 import type { World } from "../components/component.ts";
-import { auditPath, backlogPath, type Store } from "../composition.ts";
+import { auditPath, backlogPath, type Store, sizesPath } from "../composition.ts";
 import type { Config } from "../config.ts";
+import { packBytes } from "../pipeline/pack-lane.ts";
 import { storeIdentity } from "../store-url.ts";
 import { openBacklog } from "../stores/backlog.ts";
+import { lastSizes } from "../stores/last-sizes.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { lastBackups } from "./last-backups.ts";
-import { adviceOf, looked, reasonOf } from "./looking.ts";
-import { type Newest, newestSnapshot } from "./newest.ts";
+import { adviceOf, inTime, looked, reasonOf } from "./looking.ts";
+import { newestSnapshot } from "./newest.ts";
 import { type FindingCode, fine, found, type Observation, type OwnCommand, unproven } from "./observation.ts";
 
 export interface StorePatient {
@@ -48,11 +50,35 @@ export async function lookAtStore(patient: StorePatient): Promise<readonly Obser
   const { store, url, world } = patient;
   const there = await looked("there", world, () => [store.exists() ? fine("there", url) : absent(url)]);
   if (there[0]?.outcome !== "fine") return there;
-  const enrolled = await looked("enrolment", world, () => lookAtEnrolment(patient));
-  // An empty directory under a mount point is no store: nothing is written there.
-  if (enrolled.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return [...there, ...enrolled];
-  return [...there, ...enrolled, ...(await lookAtWriting(patient)), ...(await lookAtContent(patient))];
+  const seen = [...there];
+  for (const [check, look] of [
+    ["enrolment", lookAtEnrolment],
+    ["writing", lookAtWriting],
+    ["snapshots", lookAtSnapshots],
+  ] as const) {
+    try {
+      seen.push(...(await inTime(world, (world) => look({ ...patient, world }))));
+    } catch (thrown) {
+      world.signal.throwIfAborted();
+      if (!isAway(thrown)) {
+        seen.push(unproven(check, reasonOf(thrown)));
+        continue;
+      }
+      seen.push(failed(check, thrown, url), unproven("everything else", "it is not asked: the store does not answer"));
+      return [...seen, ...(await lookAtOwn(patient))];
+    }
+    // An empty directory under a mount point is no store: nothing is written there.
+    if (seen.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return seen;
+  }
+  return [...seen, ...(await lookAtOwn(patient))];
 }
+
+/** There is no use in asking such a store for more. */
+const isAway = (thrown: unknown) =>
+  ["STORE_UNREACHABLE", "STORE_BUSY", "PROGRAM_STALLED"].includes(asMailarkError(thrown).code);
+
+const failed = (check: string, thrown: unknown, url: string) =>
+  found("STORE_FAILED", check, reasonOf(thrown), adviceOf(thrown, `mend ${url}: nothing can be stored there`));
 
 const absent = (url: string) =>
   found("STORE_MISSING", "there", `there is no store at ${url}`, {
@@ -60,14 +86,18 @@ const absent = (url: string) =>
       "mount the disk that it is on, or correct the path in the configuration; for a new store, make the directory and run mailark enrol",
   });
 
-async function lookAtEnrolment({ store, url, config, signer, world, own }: StorePatient): Promise<Observation[]> {
+async function lookAtEnrolment({ store, url, config, signer, world }: StorePatient): Promise<Observation[]> {
   const check = "enrolment";
   if (signer === undefined) return [unproven(check, "the signing key can not be read")];
   const { signal } = world;
   const { id } = config.host;
   if ((await store.head(enrolmentKey(id, signer.keyId), { signal })) === undefined) {
     const detail = `${url} does not know host ${id} with this signing key; is its disk mounted?`;
-    return [found("NOT_ENROLLED", check, detail, own("enrol"))];
+    return [
+      found("NOT_ENROLLED", check, detail, {
+        advice: "mount the disk that the store is on; only for a store that is new, run `mailark enrol`",
+      }),
+    ];
   }
   const { keys } = await readTrust(store, id, [signer.fingerprint]);
   const { recoveryRecipient } = keys[0]!.enrolment;
@@ -94,9 +124,8 @@ async function lookAtWriting(patient: StorePatient): Promise<readonly Observatio
     return [fine("writing", "an object was stored"), time, ...(directory === undefined ? lookAtPromises(probe) : [])];
   } catch (thrown) {
     signal.throwIfAborted();
-    return [
-      found("STORE_FAILED", "writing", reasonOf(thrown), adviceOf(thrown, `mend ${url}: nothing can be stored there`)),
-    ];
+    if (isAway(thrown)) throw thrown;
+    return [failed("writing", thrown, url)];
   }
 }
 
@@ -154,34 +183,44 @@ function lookAtPromises({ findings }: StoreProbe): Observation[] {
   ];
 }
 
-async function lookAtContent(patient: StorePatient): Promise<readonly Observation[]> {
-  const { store, config, components, world } = patient;
-  const newest = new Map<ComponentName, Newest>();
-  let seen: readonly Observation[];
+async function lookAtSnapshots(patient: StorePatient): Promise<readonly Observation[]> {
+  const { store, config, components, signer, world } = patient;
+  if (signer === undefined) return [unproven("snapshots", "the signing key can not be read")];
+  const seen: Observation[] = [];
   try {
     for (const each of components) {
-      const found = await newestSnapshot(store, config.host.id, each, world.signal);
-      if (found) newest.set(each, found);
+      const { snapshotId, doubtful } = await newestSnapshot(store, config.host.id, each, signer, world.signal);
+      seen.push(lookAtAge(patient, each, snapshotId));
+      if (doubtful > 0) {
+        const what = countOf(doubtful, "snapshot");
+        seen.push(unproven(`newer ${each}`, `${what} can not be believed; mailark verify says why`));
+      }
     }
-    seen = components.map((each) => lookAtAge(patient, each, newest.get(each)?.snapshotId));
+    return seen;
   } catch (thrown) {
     world.signal.throwIfAborted();
-    seen = await looked("snapshots", world, () => askAudit(patient, thrown));
+    if (asMailarkError(thrown).code !== "STORE_FORBIDDEN") throw thrown;
+    return askAudit(patient);
   }
+}
+
+/** What this machine itself knows of the store. */
+async function lookAtOwn(patient: StorePatient): Promise<readonly Observation[]> {
   return [
-    ...seen,
-    ...(await looked("backlog", world, () => [lookAtBacklog(patient)])),
-    ...lookAtSpace(patient, [...newest.values()]),
+    ...(await looked("backlog", patient.world, () => [lookAtBacklog(patient)])),
+    ...(await looked("space", patient.world, () => lookAtSpace(patient))),
   ];
 }
 
 /** A host that may only create knows what it stored, and not what is there. */
-function askAudit(patient: StorePatient, thrown: unknown): Observation[] {
-  const { config, components, world } = patient;
-  if (asMailarkError(thrown).code !== "STORE_FORBIDDEN") throw thrown;
-  const last = lastBackups(world.files, auditPath(config), config.host.id);
+function askAudit(patient: StorePatient): Observation[] {
+  const { url, config, components, world } = patient;
+  const last = lastBackups(world.files, auditPath(config), config.host.id, storeIdentity(url));
   const ages = components.map((each) => lookAtAge(patient, each, last.get(each)));
-  return [unproven("snapshots", "these credentials may not list them; the audit file says what was stored"), ...ages];
+  return [
+    unproven("snapshots", "these credentials may not list or read them; the audit file says what was stored"),
+    ...ages,
+  ];
 }
 
 function lookAtAge(
@@ -218,13 +257,16 @@ function lookAtBacklog({ url, config, world, own }: StorePatient): Observation {
   );
 }
 
-/** Of a directory: the room for one more run as large as the last. */
-function lookAtSpace({ directory, world: { files } }: StorePatient, newest: readonly Newest[]): Observation[] {
+/** Of a directory: the room for one more run as large as the last, by what a backup itself remembers of it. */
+function lookAtSpace({ directory, config, components, world: { files } }: StorePatient): Observation[] {
   if (directory === undefined) return [];
   const { bavail, bsize, files: inodes, ffree } = files.statfsSync(directory);
   const free = bavail * bsize;
-  const needed = newest.reduce((sum, { bytes }) => sum + bytes, 0);
-  const objects = newest.reduce((sum, each) => sum + each.objects, 100);
+  const sizes = lastSizes(files, sizesPath(config));
+  const known = components.flatMap((each) => sizes[each] ?? []);
+  const needed = known.reduce((sum, bytes) => sum + bytes, 0);
+  // A run has a few documents besides, and directories for them.
+  const objects = Math.ceil(needed / packBytes) + 100;
   const room =
     free < needed
       ? found(
@@ -235,7 +277,9 @@ function lookAtSpace({ directory, world: { files } }: StorePatient, newest: read
             advice: "free space on the file system of the store, or give it a larger one",
           },
         )
-      : fine("space", `${sizeText(free)} are free, a run like the last takes ${sizeText(needed)}`);
+      : known.length < components.length
+        ? unproven("space", `${sizeText(free)} are free; what a run takes is known after each component's first backup`)
+        : fine("space", `${sizeText(free)} are free, a run like the last takes ${sizeText(needed)}`);
   // Some file systems have no fixed number: they say 0.
   const names =
     inodes > 0 && ffree < objects

@@ -2,8 +2,8 @@
 
 import type { World } from "../components/component.ts";
 import { outputOf } from "../processes.ts";
-import { reasonOf } from "./looking.ts";
-import { fine, found, type Observation, unproven } from "./observation.ts";
+import { looked } from "./looking.ts";
+import { fine, found, type Observation } from "./observation.ts";
 
 export interface Tools {
   /** All of them; or, with `any`, one of them. */
@@ -27,11 +27,11 @@ export interface Tools {
 export async function lookForTools(
   wanted: readonly Tools[],
   place: readonly string[],
-  world: Pick<World, "processes" | "signal">,
+  world: Pick<World, "processes" | "clock" | "signal">,
 ): Promise<readonly Observation[]> {
-  const there: string[] = [];
-  const missing: Observation[] = [];
-  try {
+  return looked("tools", world, async (world) => {
+    const there: string[] = [];
+    const missing: Observation[] = [];
     for (const tools of wanted) {
       const present = await presentAt(place, tools, world);
       if (tools.orHere && present.length === 0 && place.length > 0)
@@ -40,11 +40,8 @@ export async function lookForTools(
       const lacking = tools.names.filter((name) => !present.includes(name));
       if (tools.any ? present.length === 0 : lacking.length > 0) missing.push(lacks(tools, lacking, place));
     }
-  } catch (error) {
-    world.signal.throwIfAborted();
-    return [unproven("tools", reasonOf(error))];
-  }
-  return [...(there.length > 0 ? [fine("tools", there.join(", "))] : []), ...missing];
+    return [...(there.length > 0 ? [fine("tools", there.join(", "))] : []), ...missing];
+  });
 }
 
 async function presentAt(

@@ -19,7 +19,7 @@ export const doctorGuards: readonly Guard[] = [
   {
     guard: "a doctor writes nothing where the store does not know this host",
     file: "shipper/doctor/store.ts",
-    find: 'if (enrolled.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return [...there, ...enrolled];',
+    find: 'if (seen.some((each) => "code" in each && each.code === "NOT_ENROLLED")) return seen;',
     replace: "",
     test: { file: findings, name: "in a place that is no store of this host: nothing is written there" },
   },
@@ -68,7 +68,67 @@ export const doctorGuards: readonly Guard[] = [
     replace: "",
     test: {
       file: "test/shipper/doctor/last-backups.test.ts",
-      name: "are those of this host, the newest of each component",
+      name: "are those of this host in this store, the newest of each component",
+    },
+  },
+  {
+    guard: "a store that missed a backup is not said to have it",
+    file: "shipper/doctor/last-backups.ts",
+    find: "|| !data.stores.includes(store)",
+    replace: "",
+    test: {
+      file: "test/shipper/doctor/last-backups.test.ts",
+      name: "are those of this host in this store, the newest of each component",
+    },
+  },
+  {
+    guard: "what never answers holds nobody up",
+    file: "shipper/doctor/looking.ts",
+    find: "Promise.race([giveUp(), work(",
+    replace: "Promise.race([work(",
+    test: {
+      file: "test/shipper/doctor/deadline.test.ts",
+      name: "a place that never answers is unproven, and hides nothing of the others",
+    },
+  },
+  {
+    guard: "what was silent is not asked for its content",
+    file: "shipper/doctor/doctor.ts",
+    find: "if (wasSilent(seen)) {",
+    replace: "if (seen.length < 0) {",
+    test: {
+      file: "test/shipper/doctor/deadline.test.ts",
+      name: "a server that accepts and is silent is unproven, and is not asked for its content",
+    },
+  },
+  {
+    guard: "a store that can not be reached is not asked for more",
+    file: "shipper/doctor/store.ts",
+    find: "if (!isAway(thrown)) {",
+    replace: "if (true) {",
+    test: {
+      file: "test/shipper/doctor/deadline.test.ts",
+      name: "a store that can not be reached is asked once: the rest of it is unproven, and what this machine knows is told",
+    },
+  },
+  {
+    guard: "a manifest that nobody signed is no snapshot",
+    file: "shipper/doctor/newest.ts",
+    find: "if (asMailarkError(thrown).exitCode !== exitCodes.verification) throw thrown;",
+    replace: "return { snapshotId, doubtful };",
+    test: {
+      file: "test/shipper/doctor/newest.test.ts",
+      name: "a manifest that nobody of this host signed is not taken for a snapshot, and is told",
+    },
+  },
+  {
+    guard: "room for a run of unknown size is not fine",
+    file: "shipper/doctor/store.ts",
+    find: "known.length < components.length",
+    replace: "known.length < 0",
+    test: {
+      file: "test/shipper/doctor/own-knowledge.test.ts",
+      name: "room for a run is unproven before the first, and then what this machine remembers of the last",
     },
   },
   {

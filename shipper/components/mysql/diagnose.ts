@@ -24,7 +24,7 @@ export async function diagnoseMysql(config: MysqlConfig, world: World): Promise<
       config.command,
       world,
     )),
-    ...(await looked("rights", world, () =>
+    ...(await looked("rights", world, (world) =>
       withConnection(config, world, (each) => lookAtServer(each, config, world)),
     )),
   ];

@@ -20,7 +20,7 @@ export async function diagnosePostgres(config: PostgresConfig, world: World): Pr
       config.command,
       world,
     )),
-    ...(await looked("rights", world, () =>
+    ...(await looked("rights", world, (world) =>
       withConnection(config, world, (each) => lookAtServer(each, config, world)),
     )),
   ];
@@ -31,7 +31,7 @@ async function lookAtServer(connection: Connection, config: PostgresConfig, worl
     const { version } = await askServer(session);
     return [
       ...(await looked("release", world, () => lookAtRelease(connection, version))),
-      ...(await looked("scratch server", world, () => lookForServer(version, config, world))),
+      ...(await looked("scratch server", world, (world) => lookForServer(version, config, world))),
       ...(await looked("rights", world, () => lookAtRights(session, config, version))),
     ];
   });

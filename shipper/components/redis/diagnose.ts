@@ -37,7 +37,7 @@ export async function diagnoseRedis(config: RedisConfig, world: World): Promise<
       config.command,
       world,
     )),
-    ...(await looked("rights", world, async () => lookAtRights(await connectionOf(config, world), config))),
+    ...(await looked("rights", world, async (world) => lookAtRights(await connectionOf(config, world), config))),
   ];
 }
 

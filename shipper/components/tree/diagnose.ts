@@ -1,4 +1,4 @@
-import { looked, obstacle } from "../../doctor/looking.ts";
+import { inTime, looked, obstacle } from "../../doctor/looking.ts";
 import { fine, found, type Observation } from "../../doctor/observation.ts";
 import { lookForTools, type Tools } from "../../doctor/tools.ts";
 import { outputOf } from "../../processes.ts";
@@ -13,7 +13,7 @@ export async function diagnoseTree(
   checkers: readonly Tools[] = [],
 ): Promise<readonly Observation[]> {
   const here: readonly Tools[] = [{ names: ["perl"], package: "perl", for: "restore" }, ...checkers];
-  const obstacles = await reach(source.command, world).then(
+  const obstacles = await inTime(world, (world) => reach(source.command, world)).then(
     () => [],
     (error) => {
       world.signal.throwIfAborted();
@@ -27,8 +27,8 @@ export async function diagnoseTree(
       source.command,
       world,
     )),
-    ...(await looked("tar", world, () => lookAtTar(source, world))),
-    ...(await looked("paths", world, () => lookAtPaths(source, world))),
+    ...(await looked("tar", world, (world) => lookAtTar(source, world))),
+    ...(await looked("paths", world, (world) => lookAtPaths(source, world))),
     ...(await lookForTools(here, [], world)),
   ];
 }

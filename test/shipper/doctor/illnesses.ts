@@ -10,11 +10,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { vi } from "vitest";
+import { expect, vi } from "vitest";
 import { generateIdentity } from "../../../core/age/age.ts";
 import { systemClock } from "../../../core/ports/clock.ts";
 import { type Files, nodeFiles } from "../../../core/ports/files.ts";
-import { newSnapshotId } from "../../../core/snapshot-id.ts";
 import { errnoError } from "../../fixtures/faults.ts";
 import type { Case, Illness, Sickroom } from "./sickroom.ts";
 
@@ -68,13 +67,10 @@ const withComponent = (name: string, lines: readonly string[]) => (text: string)
     `\ncomponents:\n  ${name}:\n${lines.map((each) => `    ${each}\n`).join("")}`,
   );
 
-/** Puts another snapshot in the place of the newest of mail. */
-function renamed(room: Sickroom, time: number): { readonly back: () => void } {
-  const folder = hostFolder(room, "mail");
-  const newest = readdirSync(folder).sort().at(-1)!;
-  const other = newSnapshotId(time);
-  renameSync(join(folder, newest), join(folder, other));
-  return { back: () => renameSync(join(folder, other), join(folder, newest)) };
+/** Backs up mail by a clock that is off. */
+async function backedUpAt({ line }: Sickroom, now: () => number): Promise<void> {
+  const { code } = await line.configured(["backup", "mail"], { ports: { clock: { ...systemClock, now } } });
+  expect(code).toBe(0);
 }
 
 const day = 24 * 3600 * 1000;
@@ -160,7 +156,14 @@ export const illnesses: readonly Case[] = [
     code: "LOCK_LEFT",
     where: "whoever held the lock was killed",
     look: configuration,
-    provoke: (room) => writeFileSync(at(room, "state", "lock"), "4194999-123 x\n"),
+    provoke(room) {
+      writeFileSync(at(room, "state", "lock"), "4194999-123 x\n");
+      return {
+        async heal() {
+          await room.line.configured(["backup"]);
+        },
+      };
+    },
   },
   {
     code: "RESTORE_UNFINISHED",
@@ -192,7 +195,15 @@ export const illnesses: readonly Case[] = [
     code: "NOT_ENROLLED",
     where: "the store is another one",
     look: store,
-    provoke: (room) => rmSync(hostFolder(room, "enrol"), { recursive: true }),
+    provoke(room) {
+      rmSync(hostFolder(room, "enrol"), { recursive: true });
+      return {
+        async heal(advice) {
+          expect(advice).toMatch(/^mount the disk .*; only for a store that is new, run `mailark enrol`$/);
+          await room.line.configured(["enrol"]);
+        },
+      };
+    },
   },
   {
     code: "ENROLMENT_DIFFERS",
@@ -238,7 +249,24 @@ export const illnesses: readonly Case[] = [
     code: "SNAPSHOT_OLD",
     where: "nothing was stored for days",
     look: store,
-    provoke: (room) => void renamed(room, Date.now() - 4 * day),
+    async provoke(room) {
+      rmSync(hostFolder(room, "mail"), { recursive: true });
+      await backedUpAt(room, () => Date.now() - 4 * day);
+    },
+  },
+  {
+    code: "SNAPSHOT_OF_FUTURE",
+    where: "a clock was ahead once",
+    look: store,
+    async provoke(room) {
+      await backedUpAt(room, () => Date.now() + 2 * day);
+      return {
+        heal() {
+          const folder = hostFolder(room, "mail");
+          rmSync(join(folder, readdirSync(folder).sort().at(-1)!), { recursive: true });
+        },
+      };
+    },
   },
   {
     code: "STORE_BEHIND",
@@ -253,15 +281,6 @@ export const illnesses: readonly Case[] = [
       renameSync(second, at(room, "unplugged"));
       await line.configured(["backup"]);
       renameSync(at(room, "unplugged"), second);
-    },
-  },
-  {
-    code: "SNAPSHOT_OF_FUTURE",
-    where: "a clock was ahead once",
-    look: store,
-    provoke(room) {
-      const { back } = renamed(room, Date.now() + 2 * day);
-      return { heal: back };
     },
   },
   {

@@ -8,13 +8,14 @@ import { scratchDirectory } from "../../fixtures/scratch.ts";
 
 const ended = (hostId: string, snapshots: Readonly<Record<string, string>>, more = {}) =>
   `${JSON.stringify({
-    ...{ event: "ended", command: "backup", hostId, exitCode: 0, ...more },
+    ...{ event: "ended", command: "backup", hostId, exitCode: 0, stores: ["file:///own"], ...more },
     snapshots: Object.entries(snapshots).map(([component, snapshotId]) => ({ component, snapshotId })),
   })}\n`;
 
-test("are those of this host, the newest of each component", () => {
+test("are those of this host in this store, the newest of each component", () => {
   const path = join(scratchDirectory(), "audit.jsonl");
-  expect([...lastBackups(nodeFiles, path, "h-own")]).toEqual([]);
+  const last = () => lastBackups(nodeFiles, path, "h-own", "file:///own");
+  expect([...last()]).toEqual([]);
   const [first, second, third] = [1, 2, 3].map((day) => newSnapshotId(Date.UTC(2026, 10, day)));
   writeFileSync(`${path}.1`, ended("h-own", { mail: first!, mysql: first! }));
   writeFileSync(
@@ -23,8 +24,10 @@ test("are those of this host, the newest of each component", () => {
       ended("h-own", { mail: second! }),
       ended("h-other", { mail: third! }),
       ended("h-own", { mail: third! }, { command: "restore" }),
+      ended("h-own", { mail: third! }, { stores: ["file:///other"] }),
+      ended("h-own", { mail: third! }, { stores: undefined }),
       `${ended("h-own", { mail: third! }).slice(0, 40)}`,
     ].join(""),
   );
-  expect(Object.fromEntries(lastBackups(nodeFiles, path, "h-own"))).toEqual({ mail: second, mysql: first });
+  expect(Object.fromEntries(last())).toEqual({ mail: second, mysql: first });
 });
