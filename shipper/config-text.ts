@@ -142,7 +142,9 @@ function got(
   const last = String(keys.at(-1));
   const secret = /password|secret|token/i.test(last) && !/file/i.test(last);
   const text_ = String(value);
-  if (secret || /AGE-SECRET-KEY|PRIVATE KEY|:\/\/[^/]*@|[?&][\w-]*(secret|token|password)/i.test(text_))
+  // An address with a password in it, as people write them, or with settings of which one is wrong.
+  const address = /:.*@/s.test(text_) || /^(?!file:)[a-z][a-z0-9+.-]*:\/\/.*\?/is.test(text_);
+  if (secret || address || /AGE-SECRET-KEY|PRIVATE KEY|[?&][\w-]*(secret|token|password)/i.test(text_))
     return ", and is something that is not shown here";
   const shown = typeof value === "string" ? JSON.stringify(value) : text_;
   return `, and is ${shown.length > 80 ? `${shown.slice(0, 79)}…` : shown}`;

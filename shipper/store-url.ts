@@ -14,11 +14,15 @@ export function placeOf(url: string): StorePlace {
 
 function directoryOf(url: string): string {
   if (!/^file:\/\/\/./.test(url)) {
-    throw new MailarkError("ARGUMENT_INVALID", `not the URL of a store: ${JSON.stringify(withoutPassword(url))}`, {
-      hint: /^\.{0,2}\//.test(url)
-        ? `write it as a URL with an absolute path, such as file://${url.startsWith("/") ? url : "/var/backups/mailark"}`
-        : "give a directory as file:///DIR with an absolute path, such as file:///var/backups/mailark, or s3://BUCKET/PREFIX?region=REGION",
-    });
+    throw new MailarkError(
+      "ARGUMENT_INVALID",
+      `not the URL of a store: ${JSON.stringify(withoutPassword(url.replace(/\?.*/s, "")))}`,
+      {
+        hint: /^\.{0,2}\//.test(url)
+          ? `write it as a URL with an absolute path, such as file://${url.startsWith("/") ? url : "/var/backups/mailark"}`
+          : "give a directory as file:///DIR with an absolute path, such as file:///var/backups/mailark, or s3://BUCKET/PREFIX?region=REGION",
+      },
+    );
   }
   try {
     return fileURLToPath(url);
@@ -37,7 +41,7 @@ export function storeIdentity(url: string): string {
   return `${place.replace(/\/+$/, "")}${endpoint === null ? "" : `?endpoint=${endpoint.replace(/\/+$/, "")}`}`;
 }
 
-/** A URL as it may be shown. */
+/** A URL as it may be shown: a password may have any character in it, as people write them. */
 export function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, "//…@");
+  return url.startsWith("file:///") ? url : url.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, "$1…@");
 }

@@ -91,7 +91,7 @@ export const programGuards: readonly Guard[] = [
   {
     guard: "a password in the configuration is not repeated",
     file: "shipper/config-text.ts",
-    find: "if (secret || /AGE-SECRET-KEY|PRIVATE KEY|:\\/\\/[^/]*@|[?&][\\w-]*(secret|token|password)/i.test(text_))",
+    find: "if (secret || address || /AGE-SECRET-KEY|PRIVATE KEY|[?&][\\w-]*(secret|token|password)/i.test(text_))",
     replace: "if (text_ === undefined)",
     test: { file: config, name: "no secret is ever repeated" },
   },

@@ -99,6 +99,16 @@ export const s3Guards: readonly Guard[] = [
     test: { file: unit, name: "what others have put into the bucket is not listed" },
   },
   {
+    guard: "a password with a slash is none of what is shown of a URL",
+    file: "shipper/store-url.ts",
+    find: "?.*@/is",
+    replace: "?[^/@]*@/is",
+    test: {
+      file: "test/core/stores/s3-url.test.ts",
+      name: "is refused without its password where it is no URL of a store: %s",
+    },
+  },
+  {
     guard: "credentials do not stand in a URL",
     file: "core/stores/s3-url.ts",
     find: 'if (authority.includes("@") || authority.includes(":")) {',

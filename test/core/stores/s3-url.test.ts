@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
+import { z } from "zod";
 import { parseS3Url } from "../../../core/stores/s3-url.ts";
-import { storeIdentity } from "../../../shipper/store-url.ts";
+import { configSchema } from "../../../shipper/config.ts";
+import { parseYaml } from "../../../shipper/config-text.ts";
+import { placeOf, storeIdentity } from "../../../shipper/store-url.ts";
+
+const { store } = configSchema.shape;
 
 describe("the URL of a store in S3", () => {
   test("says bucket, prefix and region; what it does not say is as AWS has it", () => {
@@ -77,6 +82,37 @@ describe("the URL of a store in S3", () => {
       hint: expect.any(String),
     });
     expect(JSON.stringify([error, (error as Error).message])).not.toContain("hunter2");
+  });
+
+  test.each([
+    "https://user:hunter2@s3.example.com/b",
+    "https://user:TOP/hunter2@s3.example.com/b",
+    "https://user:p@ss/hunter2@s3.example.com/b",
+    "user:TOP/hunter2@s3.example.com/b",
+    "https://s3.example.com/b?X-Amz-Signature=hunter2",
+  ])("is refused without its password where it is no URL of a store: %s", (url) => {
+    const refusal = (work: () => unknown) => {
+      try {
+        work();
+      } catch (error) {
+        return JSON.stringify([error, (error as Error).message]);
+      }
+      return undefined;
+    };
+    const parsed = () => parseYaml(`store: ${JSON.stringify(url)}`, "c.yaml", z.strictObject({ store }));
+    for (const work of [() => placeOf(url), parsed]) {
+      expect(refusal(work)).toContain("give a directory as file:///DIR");
+      expect(refusal(work)).not.toMatch(/hunter2|TOP/);
+    }
+  });
+
+  test("of which a setting is wrong is not repeated by what is said of a configuration", () => {
+    const parsed = () =>
+      parseYaml('store: "s3://backups/p?region=r&kms-key=hunter;2"', "c.yaml", z.strictObject({ store }));
+    expect(parsed).toThrow(
+      expect.objectContaining({ detail: expect.stringMatching(/^c.yaml:1:8: store: give the ARN/) }),
+    );
+    expect(parsed).not.toThrow(expect.objectContaining({ detail: expect.stringContaining("hunter") }));
   });
 
   test("names the same store however it is reached and whatever it is asked for", () => {
