@@ -3,16 +3,19 @@
  * bound. It is for whoever asks later who looked into a mailbox; whoever is root can change it.
  */
 import { randomBytes } from "node:crypto";
+import { constants } from "node:fs";
 import { userInfo } from "node:os";
 import { dirname } from "node:path";
-import { asMailarkError } from "../core/errors.ts";
+import { asMailarkError, MailarkError } from "../core/errors.ts";
 import type { Clock } from "../core/ports/clock.ts";
 import { type Files, isAbsent, writeWhole } from "../core/ports/files.ts";
+import { lock } from "./lock.ts";
 import { readText } from "./state-files.ts";
 
 /** A file of this many bytes is put aside, and so many of those are kept. */
 const maximumBytes = 1024 * 1024;
 const maximumFiles = 5;
+const appending = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /** What is known of how a command ended. */
 export interface AuditEnd {
@@ -50,10 +53,10 @@ export function auditOf({ files, clock, env, path, command, words, failed }: Aud
   const id = randomBytes(6).toString("hex");
   const startedAt = clock.now();
   let told = false;
-  const write = (line: object) => {
+  const write = (lineOf: () => object) => {
     try {
       const file = path();
-      if (file !== undefined) appendLine(files, file, { time: new Date(clock.now()).toISOString(), id, ...line });
+      if (file !== undefined) appendLine(files, file, { time: new Date(clock.now()).toISOString(), id, ...lineOf() });
     } catch (thrown) {
       const { message, detail = "" } = asMailarkError(thrown);
       if (!told) failed(`what is done is not in the audit file: ${message}`, detail);
@@ -62,17 +65,24 @@ export function auditOf({ files, clock, env, path, command, words, failed }: Aud
   };
   return {
     began: () =>
-      write({ event: "began", command, words: words.map(withoutSecrets), by: caller(files, env), pid: process.pid }),
-    ended: (end) => write({ event: "ended", command, milliseconds: clock.now() - startedAt, ...end }),
+      write(() => ({
+        ...{ event: "began", command, words: words.map(withoutSecrets) },
+        ...{ by: caller(files, env), pid: process.pid },
+      })),
+    ended: (end) => write(() => ({ event: "ended", command, milliseconds: clock.now() - startedAt, ...end })),
   };
 }
 
-/** Appends one line, durably, after putting a full file aside. A line that a crash cut off stays alone. */
+/**
+ * Appends one line, durably, after putting a full file aside. A line that a crash cut off stays alone. What a link at that path leads to is
+ * not written to.
+ */
 export function appendLine(files: Files, path: string, document: object): void {
   const line = `${JSON.stringify(document)}\n`;
   files.mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  if ((sizeOf(files, path) ?? 0) + Buffer.byteLength(line) > maximumBytes) putAside(files, path);
-  const descriptor = files.openSync(path, "a+", 0o600);
+  const isFull = () => (sizeOf(files, path) ?? 0) + Buffer.byteLength(line) > maximumBytes;
+  if (isFull()) putAside(files, path, isFull);
+  const descriptor = files.openSync(path, appending, 0o600);
   try {
     const { size } = files.fstatSync(descriptor);
     const last = Buffer.alloc(1);
@@ -84,15 +94,29 @@ export function appendLine(files: Files, path: string, document: object): void {
   }
 }
 
-/** From the oldest on, so that a kill in between loses nothing but the one that was to go. */
-function putAside(files: Files, path: string): void {
-  for (let number = maximumFiles - 1; number >= 0; number -= 1) {
-    const from = number === 0 ? path : `${path}.${number}`;
-    try {
-      files.renameSync(from, `${path}.${number + 1}`);
-    } catch (error) {
-      if (!isAbsent(error)) throw error;
+/**
+ * From the oldest on, so that a kill in between loses nothing but the one that was to go. Two at once would put a file aside over another: so
+ * one does, and the other appends to what is there.
+ */
+function putAside(files: Files, path: string, isFull: () => boolean): void {
+  let release: () => void;
+  try {
+    release = lock(files, `${path}.lock`);
+  } catch (error) {
+    if (error instanceof MailarkError && error.code === "LOCKED") return;
+    throw error;
+  }
+  try {
+    for (let number = isFull() ? maximumFiles - 1 : -1; number >= 0; number -= 1) {
+      const from = number === 0 ? path : `${path}.${number}`;
+      try {
+        files.renameSync(from, `${path}.${number + 1}`);
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+      }
     }
+  } finally {
+    release();
   }
 }
 

@@ -23,7 +23,13 @@ export async function stepBack(
   { nice, disk }: Background,
   failed: (message: string) => void,
 ): Promise<void> {
-  const threads = files.readdirSync("/proc/self/task");
+  let threads: string[];
+  try {
+    threads = files.readdirSync("/proc/self/task");
+  } catch (error) {
+    failed(`the priority stays as it was: ${String(error)}`);
+    return;
+  }
   try {
     for (const thread of threads.map(Number)) if (getPriority(thread) < nice) setPriority(thread, nice);
   } catch (error) {

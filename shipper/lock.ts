@@ -5,11 +5,12 @@ import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { MailarkError } from "../core/errors.ts";
 import { type Files, isAbsent } from "../core/ports/files.ts";
-import { isHolder, processTag } from "./process-tag.ts";
+import { isHidden, isHolder, processTag } from "./process-tag.ts";
 import { readText } from "./state-files.ts";
 
 /**
- * Takes a lock, a file that names its holder; returns what gives it back. A lock whose holder is gone is taken over.
+ * Takes a lock, a file that names its holder; returns what gives it back. A lock whose holder is gone is taken over; one whose holder can not
+ * be seen from here, as in another container, is held.
  *
  * @throws MailarkError `LOCKED` while another process holds it.
  */
@@ -22,7 +23,8 @@ export function lock(files: Files, path: string): () => void {
     for (let attempt = 1; !taken(files, temporary, path); attempt += 1) {
       const held = readText(files, path);
       if (held === undefined) continue;
-      if (attempt > 10 || isHolder(files, held.split(" ")[0]!)) throw locked(held, path);
+      if (attempt > 10 || isHolder(files, held.split(" ")[0]!.trim()))
+        throw locked(held, path, isHidden(files, held.split(" ")[0]!.trim()));
       discardStale(files, path, held);
     }
   } finally {
@@ -37,8 +39,8 @@ export function lock(files: Files, path: string): () => void {
 export function holderOf(files: Files, path: string): { readonly pid: string; readonly runs: boolean } | undefined {
   const held = readText(files, path);
   if (held === undefined) return undefined;
-  const tag = held.split(" ")[0]!;
-  return { pid: tag.split("-")[0]!.trim(), runs: isHolder(files, tag) };
+  const tag = held.split(" ")[0]!.trim();
+  return { pid: tag.split("-")[0]!, runs: isHolder(files, tag) };
 }
 
 /** The whole file appears in one step, or not at all where one is there. */
@@ -74,9 +76,15 @@ function writeNew(files: Files, path: string, text: string): void {
   }
 }
 
-const locked = (held: string, path: string) =>
-  new MailarkError("LOCKED", `another run of mailark works on this host: process ${held.split(/[- ]/)[0]}`, {
-    detail: path,
-    hint: "wait until it is done; if that process is no mailark, remove the file",
-    retryable: true,
-  });
+const locked = (held: string, path: string, hidden: boolean) =>
+  new MailarkError(
+    "LOCKED",
+    `another run of mailark works on this host: process ${held.split(/[- ]/)[0]}${hidden ? " of another container" : ""}`,
+    {
+      detail: path,
+      hint: hidden
+        ? "wait until it is done; only if no mailark runs in any container that shares this directory, remove the file"
+        : "wait until it is done; the lock of a run that was killed is taken over by itself",
+      retryable: true,
+    },
+  );

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MailarkError } from "../../core/errors.ts";
 import { type Files, isAbsent, writeWhole } from "../../core/ports/files.ts";
-import { processTag } from "../process-tag.ts";
+import { processTag, tagPattern } from "../process-tag.ts";
 import { readText } from "../state-files.ts";
 import { leftoversIn } from "./leftovers.ts";
 
@@ -54,7 +54,7 @@ export function readPassword(files: Files, path: string | undefined, what: strin
 }
 
 function sweep(files: Files): void {
-  const left = leftoversIn(files, tmpdir(), /^mailark-client-(\d+-\d+)-[0-9a-f]{16}$/);
+  const left = leftoversIn(files, tmpdir(), new RegExp(`^mailark-client-(${tagPattern})-[0-9a-f]{16}$`));
   for (const folder of left) removeFolder(files, folder);
 }
 

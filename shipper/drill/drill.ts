@@ -11,7 +11,7 @@ import type { Check, Component, Staged, World } from "../components/component.ts
 import { leftoversIn } from "../components/leftovers.ts";
 import { openShelter } from "../components/shelter.ts";
 import type { StagedHost } from "../components/staged-host.ts";
-import { processTag } from "../process-tag.ts";
+import { processTag, tagPattern } from "../process-tag.ts";
 import { outputOf } from "../processes.ts";
 import { isOfSurroundings } from "./surroundings.ts";
 
@@ -195,7 +195,7 @@ export async function refuseUnlessOpen(
 async function sweep(base: string, { files, processes, signal }: World): Promise<void> {
   let left: string[];
   try {
-    left = leftoversIn(files, base, /^mailark-drill-(\d+-\d+)-[0-9a-f]{8}$/);
+    left = leftoversIn(files, base, new RegExp(`^mailark-drill-(${tagPattern})-[0-9a-f]{8}$`));
   } catch (error) {
     if (!isAbsent(error)) throw error;
     throw new MailarkError("ARGUMENT_INVALID", "the directory to drill in does not exist", {

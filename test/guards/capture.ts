@@ -309,9 +309,19 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "one backup runs at a time",
     file: "shipper/lock.ts",
-    find: 'if (attempt > 10 || isHolder(files, held.split(" ")[0]!)) throw',
+    find: 'if (attempt > 10 || isHolder(files, held.split(" ")[0]!.trim())) throw',
     replace: "if (attempt > 10) throw",
     test: { file: backup, name: "is refused while the first runs, with its process" },
+  },
+  {
+    guard: "a lock of a process that can not be seen is not stolen",
+    file: "shipper/process-tag.ts",
+    find: "if (isHidden(files, tag)) return true;",
+    replace: "",
+    test: {
+      file: "test/shipper/lock.test.ts",
+      name: "of another namespace of process numbers is held, though nobody here has that number; of another boot it is not",
+    },
   },
   {
     guard: "a process number that was used again holds no lock",

@@ -227,9 +227,23 @@ export const pruneGuards: readonly Guard[] = [
   {
     guard: "the audit file does not grow without bound",
     file: "shipper/audit.ts",
-    find: "if ((sizeOf(files, path) ?? 0) + Buffer.byteLength(line) > maximumBytes) putAside(files, path);",
-    replace: "if (maximumBytes < 0) putAside(files, path);",
+    find: "if (isFull()) putAside(files, path, isFull);",
+    replace: "",
     test: { file: audit, name: "is put aside when it is full, and the oldest goes: at most six of a mebibyte" },
+  },
+  {
+    guard: "two that put the audit file aside at once lose no line",
+    file: "shipper/audit.ts",
+    find: "release = lock(files, `${path}.lock`);",
+    replace: "release = () => {};",
+    test: { file: audit, name: "put aside by two at once keeps every line of both" },
+  },
+  {
+    guard: "the audit does not write through a link",
+    file: "shipper/audit.ts",
+    find: " | constants.O_NOFOLLOW",
+    replace: "",
+    test: { file: audit, name: "is never what a link leads to" },
   },
   {
     guard: "a torn line of the audit file does not spoil the next",

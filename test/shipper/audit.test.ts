@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { nodeFiles } from "../../core/ports/files.ts";
@@ -30,6 +30,29 @@ describe("the file", () => {
     const oldestFirst = [5, 4, 3, 2, 1].map((number) => `${path}.${number}`).concat(path);
     const numbers = oldestFirst.flatMap(linesOf).map(({ number }) => number);
     expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => 40 - numbers.length + index));
+  });
+
+  test("put aside by two at once keeps every line of both", () => {
+    const directory = scratchDirectory();
+    const path = join(directory, "audit.jsonl");
+    for (let number = 0; number < 3; number += 1) appendLine(nodeFiles, path, { number, full });
+    const renameSync: typeof nodeFiles.renameSync = (from, to) => {
+      if (from === path) appendLine(nodeFiles, path, { number: 3, full });
+      nodeFiles.renameSync(from, to);
+    };
+    appendLine({ ...nodeFiles, renameSync }, path, { number: 4, full });
+    const numbers = readdirSync(directory).flatMap((name) =>
+      linesOf(join(directory, name)).map(({ number }) => number),
+    );
+    expect(numbers.toSorted()).toEqual([0, 1, 2, 3, 4]);
+  });
+
+  test("is never what a link leads to", () => {
+    const path = join(scratchDirectory(), "audit.jsonl");
+    writeFileSync(`${path}.victim`, "x");
+    symlinkSync(`${path}.victim`, path);
+    expect(() => appendLine(nodeFiles, path, {})).toThrow("ELOOP");
+    expect(readFileSync(`${path}.victim`, "utf8")).toBe("x");
   });
 
   test.each<[string, (at: number) => Fault]>([
@@ -142,6 +165,16 @@ describe("a command", () => {
     writeFileSync(join(host.directory, "taken"), "");
     host.edit((text) => `${text}\naudit: ${host.directory}/taken/audit.jsonl\n`);
     const said = await host.configured(["backup"]);
+    expect(said.code).toBe(0);
+    expect(said.stderr.match(/not in the audit file/g)).toHaveLength(1);
+  });
+
+  test("is not made to fail where the system does not say who logged in", async () => {
+    const openSync = ((path: string, ...more: [string]) => {
+      if (path === "/proc/self/loginuid") throw errnoError("EPERM", "open");
+      return nodeFiles.openSync(path, ...more);
+    }) as typeof nodeFiles.openSync;
+    const said = await host.configured(["backup"], { ports: { files: { ...nodeFiles, openSync } } });
     expect(said.code).toBe(0);
     expect(said.stderr.match(/not in the audit file/g)).toHaveLength(1);
   });

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Files, nodeFiles } from "../../core/ports/files.ts";
 import { lock } from "../../shipper/lock.ts";
+import { processTag } from "../../shipper/process-tag.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
 const stat = readFileSync("/proc/self/stat", "utf8");
@@ -27,6 +28,20 @@ describe("a lock", () => {
     writeFileSync(path, held);
     release();
     expect(readFileSync(path, "utf8")).toBe(held);
+  });
+
+  test("of another namespace of process numbers is held, though nobody here has that number; of another boot it is not", () => {
+    const path = join(scratchDirectory(), "lock");
+    const [, , boot, namespace] = processTag(nodeFiles).split("-");
+    const hidden = `4194999-123-${boot}-${Number.parseInt(namespace!, 36) + 1} x\n`;
+    writeFileSync(path, hidden);
+    expect(() => lock(nodeFiles, path)).toThrow(
+      expect.objectContaining({ code: "LOCKED", message: expect.stringContaining("another container") }),
+    );
+    expect(readFileSync(path, "utf8")).toBe(hidden);
+    const other = boot === "abcd" ? "dcba" : "abcd";
+    writeFileSync(path, held.replace(" ", `-${other}-${namespace} `));
+    lock(nodeFiles, path)();
   });
 
   test("that was replaced while it was found stale is put back", () => {
