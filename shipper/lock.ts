@@ -23,8 +23,7 @@ export function lock(files: Files, path: string): () => void {
     for (let attempt = 1; !taken(files, temporary, path); attempt += 1) {
       const held = readText(files, path);
       if (held === undefined) continue;
-      if (attempt > 10 || isHolder(files, held.split(" ")[0]!.trim()))
-        throw locked(held, path, isHidden(files, held.split(" ")[0]!.trim()));
+      if (attempt > 10 || isHolder(files, tagOf(held))) throw locked(held, path, isHidden(files, tagOf(held)));
       discardStale(files, path, held);
     }
   } finally {
@@ -39,7 +38,7 @@ export function lock(files: Files, path: string): () => void {
 export function holderOf(files: Files, path: string): { readonly pid: string; readonly runs: boolean } | undefined {
   const held = readText(files, path);
   if (held === undefined) return undefined;
-  const tag = held.split(" ")[0]!.trim();
+  const tag = tagOf(held);
   return { pid: tag.split("-")[0]!, runs: isHolder(files, tag) };
 }
 
@@ -75,6 +74,8 @@ function writeNew(files: Files, path: string, text: string): void {
     files.closeSync(descriptor);
   }
 }
+
+const tagOf = (held: string) => held.split(" ")[0]!.trim();
 
 const locked = (held: string, path: string, hidden: boolean) =>
   new MailarkError(

@@ -309,7 +309,7 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "one backup runs at a time",
     file: "shipper/lock.ts",
-    find: 'if (attempt > 10 || isHolder(files, held.split(" ")[0]!.trim())) throw',
+    find: "if (attempt > 10 || isHolder(files, tagOf(held))) throw",
     replace: "if (attempt > 10) throw",
     test: { file: backup, name: "is refused while the first runs, with its process" },
   },
