@@ -1,6 +1,6 @@
 /** The configuration, the files that it names, and what is remembered between runs. */
 import { randomBytes } from "node:crypto";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { asMailarkError } from "../../core/errors.ts";
 import type { Files } from "../../core/ports/files.ts";
 import { journalPath, lockPath, stateDirectory } from "../composition.ts";
@@ -8,7 +8,7 @@ import { type Config, octal, parseConfig, passwordFilesOf, readSigner, signingKe
 import { holderOf } from "../lock.ts";
 import { refuseDamagedKeys } from "../sealing-keys.ts";
 import { reasonOf } from "./looking.ts";
-import { commandOf, type Fix, fine, found, type Observation } from "./observation.ts";
+import { commandOf, fine, found, type Observation } from "./observation.ts";
 
 /** A configuration as far as it can be read; without one nothing else can be looked at. */
 export function lookAtConfiguration(
@@ -17,12 +17,7 @@ export function lookAtConfiguration(
 ): { readonly config?: Config; readonly observations: readonly Observation[] } {
   try {
     const config = parseConfig(files, path);
-    const mode = modeOf(files, path);
-    const observation =
-      mode & 0o022
-        ? found("CONFIG_OPEN", "file", `${path} has mode ${octal(mode)}: others can change it`, closing(path))
-        : fine("file", path);
-    return { config, observations: [observation] };
+    return { config, observations: [guarded(files, path, "CONFIG_OPEN", "file", 0o022)] };
   } catch (thrown) {
     const error = asMailarkError(thrown);
     const observation =
@@ -75,11 +70,41 @@ function lookAtSigningKey(files: Files, config: Config): Observation {
   }
 }
 
-function privacy(files: Files, path: string, check: string): Observation {
-  const mode = modeOf(files, path);
-  if ((mode & 0o077) === 0) return fine(check, path);
-  return found("SECRET_OPEN", check, `${path} has mode ${octal(mode)}: others can read or change it`, closing(path));
+const privacy = (files: Files, path: string, check: string) => guarded(files, path, "SECRET_OPEN", check, 0o077);
+
+/** That nobody else has these rights to a file, may give them to himself, or may put another file in its place. */
+function guarded(
+  files: Files,
+  path: string,
+  code: "CONFIG_OPEN" | "SECRET_OPEN",
+  check: string,
+  rights: number,
+): Observation {
+  const { mode, uid } = files.statSync(path);
+  if (mode & rights) {
+    const can = rights & 0o044 ? "read or change" : "change";
+    const detail = `${path} has mode ${octal(mode)}: others can ${can} it`;
+    return found(code, check, detail, commandOf("chmod", "600", path));
+  }
+  const self = process.getuid?.() ?? 0;
+  if (uid !== 0 && uid !== self) {
+    const detail = `${path} belongs to user ${uid}, who can read and change it`;
+    return found(code, check, detail, commandOf("chown", String(self), path));
+  }
+  const open = above(resolve(path)).filter((directory) => {
+    const { mode, uid } = files.statSync(directory);
+    return (uid !== 0 && uid !== self) || (mode & 0o022 && !(mode & sticky));
+  });
+  if (open.length === 0) return fine(check, path);
+  return found(code, check, `others can put another file in the place of ${path}`, {
+    advice: `keep it in no directory that others can change: ${open.join(", ")}`,
+  });
 }
+
+/** inode(7): in such a directory, each can remove and rename only what is his own. */
+const sticky = 0o1000;
+
+const above = (path: string): string[] => (path === "/" ? [] : [dirname(path), ...above(dirname(path))]);
 
 /** What is remembered between runs, and what earlier ones left. */
 export function lookAtState(files: Files, config: Config): readonly Observation[] {
@@ -158,5 +183,4 @@ function lookAtJournal(files: Files, config: Config): Observation {
   );
 }
 
-const closing = (path: string): Fix => commandOf("chmod", "600", path);
 const modeOf = (files: Files, path: string): number => files.statSync(path, { throwIfNoEntry: false })?.mode ?? 0;

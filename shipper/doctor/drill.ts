@@ -49,7 +49,9 @@ async function lookAtScratch(scratch: string, world: World): Promise<Observation
     if (error.code === "PROGRAM_MISSING") return [unproven(check, reasonOf(error))];
     const closed = aboveOf(scratch).filter((path) => (files.statSync(path).mode & 0o001) === 0);
     if (error.code === "ARGUMENT_INVALID" && closed.length > 0) {
-      return unusable(`${error.message}: ${closed.join(", ")}`, commandOf("chmod", "o+x", "--", ...closed));
+      return unusable(`${error.message}: ${closed.join(", ")}`, {
+        advice: "name another directory with --scratch, one that every account can pass into",
+      });
     }
     return unusable(`nothing can be made in ${scratch}: ${reasonOf(error)}`, {
       advice: error.hint ?? "name another directory with --scratch",

@@ -67,12 +67,9 @@ function lookAtUmask(files: Files): Observation {
   if (said === undefined) return unproven("umask", "the system does not say");
   const mask = Number.parseInt(said, 8);
   if ((mask & 0o700) === 0) return fine("umask", octal(mask));
-  return found(
-    "UMASK_STRANGE",
-    "umask",
-    `${octal(mask)} takes the owner's own rights from every new file`,
-    commandOf("umask", "077"),
-  );
+  return found("UMASK_STRANGE", "umask", `${octal(mask)} takes the owner's own rights from every new file`, {
+    advice: "set umask 077 in what starts mailark: in the shell, or as UMask= in a unit of systemd",
+  });
 }
 
 function lookAtTemporary(files: Files): Observation {

@@ -1,5 +1,7 @@
 /** What is said of one thing that a backup or a restore needs. */
 
+import { printable } from "../terminal/printable.ts";
+
 /** Every code that can be found, and whether a backup or a restore fails for it (`problem`) or is worth less (`warning`). */
 export const findingCodes = {
   CONFIG_MISSING: "problem",
@@ -77,8 +79,14 @@ export function found(code: FindingCode, check: string, detail: string, fix: Fix
   return { check, outcome: findingCodes[code], code, detail, fix };
 }
 
-/** A command line for `sh`, in which every word stays what it is. */
-export const commandOf = (...words: readonly string[]): Fix => ({ command: words.map(shellWord).join(" ") });
+/** A command line for `sh`, in which every word stays what it is; a sentence where a word can not be shown as it is. */
+export function commandOf(...words: readonly string[]): Fix {
+  const command = words.map(shellWord).join(" ");
+  if (printable(command) === command) return { command };
+  return {
+    advice: `a name in it can not be printed, so write this yourself, with the name as it is: ${printable(command)}`,
+  };
+}
 
 export const shellWord = (word: string): string =>
   /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;

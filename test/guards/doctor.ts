@@ -7,6 +7,30 @@ const services = "test/shipper/doctor/service-findings.test.ts";
 /** The doctor: claims only what was seen, and changes nothing. */
 export const doctorGuards: readonly Guard[] = [
   {
+    guard: "a configuration of another user is told",
+    file: "shipper/doctor/configuration.ts",
+    find: "if (uid !== 0 && uid !== self) {",
+    replace: "if (uid < 0) {",
+    test: { file: findings, name: "$code: found where $where" },
+  },
+  {
+    guard: "a directory in which others can replace the configuration is told",
+    file: "shipper/doctor/configuration.ts",
+    find: "if (open.length === 0) return",
+    replace: "if (open.length >= 0) return",
+    test: { file: findings, name: "$code: found where $where" },
+  },
+  {
+    guard: "no command is printed that is of another file",
+    file: "shipper/doctor/observation.ts",
+    find: "if (printable(command) === command) return",
+    replace: "if (command) return",
+    test: {
+      file: "test/shipper/doctor/observation.test.ts",
+      name: "a name that can not be printed makes no command, but a sentence",
+    },
+  },
+  {
     guard: "what could not be looked at is not fine",
     file: "shipper/doctor/looking.ts",
     find: "return [unproven(check, reasonOf(thrown))];",

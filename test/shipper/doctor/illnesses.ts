@@ -1,6 +1,7 @@
 /** What can be amiss with the configuration, the machine, the store and a drill; and with components that no server belongs to. */
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -87,6 +88,29 @@ export const illnesses: readonly Case[] = [
     where: "others can change the configuration",
     look: configuration,
     provoke: ({ line }) => chmodSync(line.configPath, 0o622),
+  },
+  {
+    code: "CONFIG_OPEN",
+    where: "the configuration is another's",
+    asRoot: true,
+    look: configuration,
+    provoke: ({ line }) => chownSync(line.configPath, 1000, 1000),
+  },
+  {
+    code: "CONFIG_OPEN",
+    where: "others can put another configuration in its place",
+    look: configuration,
+    provoke(room) {
+      chmodSync(at(room, "etc"), 0o777);
+      return { heal: (advice) => chmodSync(/that others can change: (\S+)$/.exec(advice)![1]!, 0o755) };
+    },
+  },
+  {
+    code: "SECRET_OPEN",
+    where: "the signing key is another's",
+    asRoot: true,
+    look: configuration,
+    provoke: (room) => chownSync(signingKey(room), 1000, 1000),
   },
   {
     code: "SECRET_OPEN",
@@ -313,8 +337,11 @@ export const illnesses: readonly Case[] = [
     code: "UMASK_STRANGE",
     where: "new files are closed to their owner",
     look: machine,
-    session: () => "umask 0277",
-    provoke: () => {},
+    session: (room) => `umask "$(cat '${at(room, "umask")}')"`,
+    provoke(room) {
+      writeFileSync(at(room, "umask"), "0277");
+      return { heal: (advice) => writeFileSync(at(room, "umask"), /umask (\d+)/.exec(advice)![1]!) };
+    },
   },
   {
     code: "TEMPORARY_UNUSABLE",
@@ -344,8 +371,15 @@ export const illnesses: readonly Case[] = [
     where: "accounts of servers can not pass into the scratch directory",
     asRoot: true,
     look: (room) => ["drill", "--scratch", at(room, "closed", "scratch")],
-    provoke: (room) => {
-      mkdirSync(at(room, "closed", "scratch"), { recursive: true, mode: 0o700 });
+    provoke(room) {
+      const closed = at(room, "closed");
+      mkdirSync(join(closed, "scratch"), { recursive: true, mode: 0o700 });
+      return {
+        heal(advice) {
+          expect(advice).toMatch(/^name another directory with --scratch, one that every account can pass into$/);
+          for (const path of [closed, join(closed, "scratch")]) chmodSync(path, 0o711);
+        },
+      };
     },
   },
   {
