@@ -99,7 +99,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     // A directory is what it is; a bucket is what its provider and the credentials make of it.
     if (placeOf(store).s3) {
       const probe = await probeStore(
-        { ...place, ...composition.openEraser(store), ...composition.openReplacer(store) },
+        { ...composition.openStore(store), ...composition.openEraser(store), ...composition.openReplacer(store) },
         hostId,
         signal,
       );
