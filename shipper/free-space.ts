@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { MailarkError } from "../core/errors.ts";
 import type { Files } from "../core/ports/files.ts";
-import type { Component, Place, World } from "./components/component.ts";
+import type { Component, Place, PlannedItem, World } from "./components/component.ts";
 import { sizeText } from "./terminal/quantity.ts";
 
 /** Something that will take room below a path. */
@@ -11,6 +11,8 @@ export interface Demand {
   readonly what: string;
   readonly path: string;
   readonly bytes: number;
+  /** Each may take a block more than its bytes. Default: none. */
+  readonly files?: number;
 }
 
 /**
@@ -21,9 +23,10 @@ export interface Demand {
 export function refuseWithoutRoom(files: Files, demands: readonly Demand[], hint: string): void {
   const together = Map.groupBy(demands, ({ path }) => files.statSync(existing(files, path)).dev);
   for (const group of together.values()) {
-    const needed = group.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { bsize } = files.statfsSync(existing(files, group[0]!.path));
+    const needed = group.reduce((sum, { bytes, files = 0 }) => sum + bytes + files * bsize, 0);
     const free = freeSpace(files, group[0]!.path);
-    if (free >= needed) continue;
+    if (free === undefined || free >= needed) continue;
     const what = group.map(({ what }) => what).join(", ");
     throw new MailarkError(
       "FILE_FAILED",
@@ -36,11 +39,14 @@ export function refuseWithoutRoom(files: Files, demands: readonly Demand[], hint
   }
 }
 
-/** Bytes that a user may still write on the file system that a path is on, or will be. */
-export function freeSpace(files: Files, path: string): number {
-  const { bavail, bsize } = files.statfsSync(existing(files, path));
-  return bavail * bsize;
+/** Bytes that a user may still write on the file system that a path is on, or will be. `undefined`: it counts no blocks, as some in user space do. */
+export function freeSpace(files: Files, path: string): number | undefined {
+  const { bavail, blocks, bsize } = files.statfsSync(existing(files, path));
+  return blocks === 0 ? undefined : bavail * bsize;
 }
+
+/** How many small files all of them lie in. */
+export const filesOf = (items: readonly PlannedItem[]): number => items.reduce((sum, { files = 0 }) => sum + files, 0);
 
 /** How much more a stage takes than what it brings back: a database that is loaded has indexes, and a log beside its rows. */
 export function shareOf({ name }: Pick<Component, "name">, { kind }: Pick<Place, "kind">): number {

@@ -15,7 +15,7 @@ import {
 } from "../drill/drill.ts";
 import { probePassword } from "../drill/whole-host/probe.ts";
 import { checkWholeHost, type Probe } from "../drill/whole-host/whole-host.ts";
-import { type Demand, refuseWithoutRoom, shareOf } from "../free-space.ts";
+import { type Demand, filesOf, refuseWithoutRoom, shareOf } from "../free-space.ts";
 import { writeDurably } from "../state-files.ts";
 import { countOf, durationText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
@@ -168,7 +168,12 @@ async function refuseUnlessRoom(
     for (const [position, { component }] of subjects.entries()) {
       const items = await component.plan(chosen[position]!.quiet, {});
       const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
-      demands.push({ what: component.name, path: scratch, bytes: bytes * shareOf(component, { kind: "scratch" }) });
+      demands.push({
+        what: component.name,
+        path: scratch,
+        bytes: bytes * shareOf(component, { kind: "scratch" }),
+        files: filesOf(items),
+      });
     }
     refuseWithoutRoom(
       composition.files,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
 import { journalPath, lockPath } from "../composition.ts";
 import { type Config, readConfig } from "../config.ts";
-import { type Demand, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
+import { type Demand, filesOf, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
 import { lock } from "../lock.ts";
 import type { Journal } from "../restore/journal.ts";
 import {
@@ -108,10 +108,11 @@ async function fill(
 ): Promise<HostOutcome> {
   const { reporter, composition } = context;
   const demands: Demand[] = [];
-  for (const { name, bytes } of plan.choices.filter(({ name }) => journal.step(name)?.state === "planned")) {
+  for (const { name, bytes, items } of plan.choices.filter(({ name }) => journal.step(name)?.state === "planned")) {
     const component = composition.component(name, config.components);
     const path = await targetOf(component, service, worldOf(context));
-    if (path !== undefined) demands.push({ what: name, path, bytes: bytes * shareOf(component, service) });
+    const demand = { what: name, bytes: bytes * shareOf(component, service), files: filesOf(items) };
+    if (path !== undefined) demands.push({ ...demand, path });
   }
   refuseWithoutRoom(composition.files, demands, "put a larger disk there, and run the same command again");
   const items = plan.choices

@@ -5,7 +5,7 @@ import type { Manifest } from "../../core/manifest.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
 import { refuseUnlessEmpty } from "../components/target-names.ts";
-import { freeSpace, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
+import { filesOf, freeSpace, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
 import { restore as bringBack } from "../restore/restore.ts";
 import { countOf, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
@@ -75,7 +75,7 @@ export async function restore(context: CommandContext, options: RestoreOptions):
   if (target !== undefined) {
     refuseWithoutRoom(
       composition.files,
-      [{ what: component.name, path: target, bytes: neededBytes(plan) }],
+      [{ what: component.name, path: target, bytes: neededBytes(plan), files: filesOf(plan.items) }],
       "free space, restore to another disk with --to, or bring back a part with --mailbox, --database or --path",
     );
   }

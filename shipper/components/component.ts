@@ -66,6 +66,8 @@ export interface Selection {
 export interface PlannedItem {
   readonly what: string;
   readonly bytes: number;
+  /** How many files they lie in, where those are many and small. */
+  readonly files?: number;
 }
 
 /** A snapshot that stands somewhere beside everything live. */

@@ -63,6 +63,7 @@ const aboveOf = (path: string): string[] => (path === "/" ? ["/"] : [...aboveOf(
 
 function lookAtRoom(scratch: string, needed: number | undefined, { files }: World): Observation {
   const free = freeSpace(files, scratch);
+  if (free === undefined) return unproven("room", `the file system of ${scratch} does not say how much is free`);
   if (needed === undefined) return unproven("room", "not every component could say how much it has");
   if (free >= needed)
     return fine("room", `${sizeText(free)} are free in ${scratch}, a drill takes about ${sizeText(needed)}`);

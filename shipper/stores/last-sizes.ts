@@ -43,6 +43,6 @@ export function refuseFullStore(
   refuseWithoutRoom(
     files,
     demands,
-    "make room with `mailark prune --delete`, or on a larger disk; that much was stored the last time",
+    "make room with `mailark prune --delete`, or on a larger disk; that much was stored the last time; if this host has shrunk since, remove sizes.json in the state directory",
   );
 }

@@ -45,6 +45,15 @@ describe.runIf(isRoot)("on a small disk", () => {
     );
   });
 
+  test("each file counts for a block more", () => {
+    const disk = smallDisk();
+    const many = { ...demand(disk, 100_000), files: 2500 };
+    expect(() => refuseWithoutRoom(nodeFiles, [many], hint)).toThrow(
+      "9.86 MiB are needed for mail, and 8.00 MiB are free",
+    );
+    refuseWithoutRoom(nodeFiles, [{ ...many, files: 1000 }], hint);
+  });
+
   test("what is there already counts, and demands on one disk count together", () => {
     const disk = smallDisk();
     const elsewhere = scratchDirectory();
@@ -55,6 +64,10 @@ describe.runIf(isRoot)("on a small disk", () => {
       "4.00 MiB are needed for mail, mysql, and 3.00 MiB are free",
     );
   });
+});
+
+test("a file system that counts no blocks is not full: /proc is none that could be", () => {
+  refuseWithoutRoom(nodeFiles, [{ what: "mail", path: "/proc/x", bytes: 1 }], "");
 });
 
 test("servers on this machine tell where they fill its disk, others do not", async () => {

@@ -30,7 +30,8 @@ export function mailComponent(config: MailConfig): Component<StagedMail> {
           (sum, content) => sum + content.bytes,
           0,
         );
-        items.push({ what: contentsOf(index.path, index.messages.size, index.folders.size), bytes });
+        const files = index.messages.size + index.files.size;
+        items.push({ what: contentsOf(index.path, index.messages.size, index.folders.size), bytes, files });
       }
       if (items.length === 0 && failures[0]) throw failures[0].error;
       const unreadable = failures.map((failure) => `${nameOf(failure)}: unreadable, ${failure.error.message}`);

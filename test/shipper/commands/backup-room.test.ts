@@ -37,6 +37,7 @@ describe("a backup to a disk that has less than the last one took", () => {
     expect(said.stderr).toMatch(
       /^Error: .* are needed for mail, and .* are free\n {2}.*\/store\nTry: make room with `mailark prune/,
     );
+    expect(said.stderr).toContain("if this host has shrunk since, remove sizes.json");
     expect(objects()).toEqual(before);
     expect((await host.configured(["backup"], disk(host.storeDirectory, stored()))).code).toBe(0);
   });
