@@ -106,16 +106,6 @@ export const doctorGuards: readonly Guard[] = [
     },
   },
   {
-    guard: "what never answers holds nobody up",
-    file: "shipper/doctor/looking.ts",
-    find: "Promise.race([giveUp(), work(",
-    replace: "Promise.race([work(",
-    test: {
-      file: "test/shipper/doctor/deadline.test.ts",
-      name: "a place that never answers is unproven, and hides nothing of the others",
-    },
-  },
-  {
     guard: "what was silent is not asked for its content",
     file: "shipper/doctor/doctor.ts",
     find: "if (wasSilent(seen)) {",
