@@ -34,7 +34,7 @@ const differ = (one: string, other: string) => one !== other && one !== unknown 
 function placeOf(files: Files): [boot: string, namespace: string] {
   const boot = readText(files, "/proc/sys/kernel/random/boot_id")?.slice(0, 4) ?? unknown;
   const [number = unknown] = /\d+/.exec(namespaceLink(files)) ?? [];
-  return [boot, Number(number).toString(36)];
+  return [boot, Number(number).toString(36).slice(-3)];
 }
 
 function namespaceLink(files: Files): string {

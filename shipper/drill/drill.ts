@@ -156,7 +156,7 @@ export const usualScratch = "/var/tmp";
 async function openScratch(base: string, world: World) {
   const { files } = world;
   await sweep(base, world);
-  const path = join(base, `mailark-drill-${processTag(files)}-${randomBytes(4).toString("hex")}`);
+  const path = join(base, `mailark-drill-${processTag(files)}-${randomBytes(2).toString("hex")}`);
   const shelter = await openShelter({ path, accounts: [] }, world);
   try {
     files.chmodSync(path, 0o711);
@@ -195,7 +195,7 @@ export async function refuseUnlessOpen(
 async function sweep(base: string, { files, processes, signal }: World): Promise<void> {
   let left: string[];
   try {
-    left = leftoversIn(files, base, new RegExp(`^mailark-drill-(${tagPattern})-[0-9a-f]{8}$`));
+    left = leftoversIn(files, base, new RegExp(`^mailark-drill-(${tagPattern})-[0-9a-f]{4}$`));
   } catch (error) {
     if (!isAbsent(error)) throw error;
     throw new MailarkError("ARGUMENT_INVALID", "the directory to drill in does not exist", {

@@ -29,7 +29,7 @@ function scratch(): string {
 const nothing = { checkHost: async () => [] };
 
 describe("what a drill left that ended with the machine", () => {
-  const left = "mailark-drill-4194999-1-0123abcd";
+  const left = "mailark-drill-4194999-1-0123";
 
   test("is removed by the next", async () => {
     const base = scratch();
