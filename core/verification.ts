@@ -84,7 +84,9 @@ export class SnapshotVerifier {
     }
     findings.push(await this.#breakGlass(hostId, manifest.breakGlass));
     const ofClosure = manifest.closure ? await this.#closure(manifest, manifest.closure) : [];
-    return [...findings, ...ofClosure, ...(await this.#unlisted(manifest))].filter((finding) => finding !== undefined);
+    const all = [...findings, ...ofClosure, ...(await this.#unlisted(manifest))];
+    // A closure lists the snapshot's own packs once more.
+    return [...new Set(all.filter((finding) => finding !== undefined))];
   }
 
   async #closure(manifest: Manifest, expected: NonNullable<Manifest["closure"]>): Promise<(Finding | undefined)[]> {
