@@ -117,9 +117,10 @@ function distinct(assessed: readonly Freshness[]): Map<string, Freshness> {
 /** A snapshot is better than none, and a newer one than an older; of two without any, the longer known host counts. */
 function isBetter(a: Freshness, b: Freshness): boolean {
   if (a.state === "never" || b.state === "never") {
-    return a.state === b.state ? a.ageSeconds > b.ageSeconds : b.state === "never";
+    if (a.state !== b.state) return b.state === "never";
+    return a.ageSeconds === b.ageSeconds ? a.dueSeconds > b.dueSeconds : a.ageSeconds > b.ageSeconds;
   }
-  return a.ageSeconds < b.ageSeconds;
+  return a.ageSeconds === b.ageSeconds ? a.dueSeconds > b.dueSeconds : a.ageSeconds < b.ageSeconds;
 }
 
 /** No host id or component contains a slash: both are parts of a key. */

@@ -133,7 +133,7 @@ async function readOnce(
     facts.fileBytes += entry.size;
   };
   const archives = createCommands(source).map((command) =>
-    tarOutput(command, source.stallSeconds, context, (remarks) => said.push(remarks)),
+    tarOutput(command, source.stallSeconds, context, (remarks) => said.push(ofReading(command, remarks))),
   );
   const passed = gate(archives, {
     vetting: new Vetting(),
@@ -154,6 +154,10 @@ async function readOnce(
   }
   return { remarks: together(said), findings, rows, seen, facts };
 }
+
+/** What moves in a directory above the paths is not captured, so it has not changed. */
+const ofReading = (command: readonly string[], remarks: TarRemarks): TarRemarks =>
+  command.includes("--no-recursion") ? { ...remarks, changed: 0 } : remarks;
 
 const together = (said: readonly TarRemarks[]): TarRemarks => ({
   changed: said.reduce((sum, { changed }) => sum + changed, 0),
