@@ -92,7 +92,7 @@ describe("a restore of everything", () => {
     };
     const said = await host.configured(words, full);
     expect(said.code).toBe(1);
-    expect(said.stderr).toMatch(/Error: 97.7 KiB are needed for mail, and 50.0 KiB are free\n {2}.*\/vmail\nTry: /);
+    expect(said.stderr).toMatch(/Error: 98.2 KiB are needed for mail, and 50.0 KiB are free\n {2}.*\/vmail\nTry: /);
     expect(existsSync(letter())).toBe(false);
     expect((await restore()).code).toBe(0);
     expect(readFileSync(letter(), "utf8")).toHaveLength(100_000);
