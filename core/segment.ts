@@ -1,6 +1,7 @@
 /**
  * The smallest thing that can be read alone: one age file around one Zstandard frame (docs/format.md §2).
  */
+import { once } from "node:events";
 import { promisify } from "node:util";
 import { constants, createZstdCompress, zstdDecompress } from "node:zlib";
 import { MailarkError } from "./errors.ts";
@@ -15,7 +16,7 @@ export const maximumSealedBytes = maximumSegmentBytes + 256 * 1024;
 const decompress = promisify(zstdDecompress);
 
 /**
- * Compresses on the thread pool, in one call (1.75 times as fast as many), then encrypts here.
+ * Compresses on the thread pool, then encrypts here.
  *
  * @param plain 1 to {@link maximumSegmentBytes} bytes; must not change until this resolves.
  * @param level Zstandard's, 1 to 19.
@@ -34,19 +35,24 @@ export async function sealSegment(
   return segment;
 }
 
+/** One write that ends the frame, with room for all of it: then Zstandard copies nothing and takes a fifth less time. */
 async function compress(plain: Buffer, level: number): Promise<Buffer> {
   const compressor = createZstdCompress({
-    chunkSize: Math.min(1024 * 1024, plain.length + 64),
+    chunkSize: compressBound(plain.length),
+    flush: constants.ZSTD_e_end,
     pledgedSrcSize: plain.length,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
-  compressor.end(plain);
-  const chunks: Buffer<ArrayBuffer>[] = [];
-  for await (const chunk of compressor) chunks.push(chunk);
-  const frame = Buffer.concat(chunks);
-  for (const { buffer } of chunks) if (buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+  compressor.write(plain);
+  const [chunk] = (await once(compressor, "data")) as [Buffer<ArrayBuffer>];
+  compressor.destroy();
+  const frame = Buffer.from(chunk);
+  if (chunk.buffer.byteLength > Buffer.poolSize) chunk.buffer.transfer(0);
   return frame;
 }
+
+/** The most bytes that a frame can take (`ZSTD_COMPRESSBOUND` of zstd.h). */
+const compressBound = (bytes: number) => bytes + (bytes >> 8) + Math.max(0, (128 * 1024 - bytes) >> 11);
 
 /**
  * @throws MailarkError `DECRYPTION_FAILED` when it can not be decrypted, `OBJECT_CORRUPT` when what was encrypted is not

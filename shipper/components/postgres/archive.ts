@@ -5,7 +5,9 @@
  * From the sources of PostgreSQL 9.3 to 17: `pg_backup_archiver.c` (WriteHead, WriteToc) and `pg_backup_custom.c`; compared with what
  * pg_dump 15 writes.
  */
+
 import { MailarkError } from "../../../core/errors.ts";
+import { giveBack } from "../../../core/give-back.ts";
 
 /** One row of the table of contents. */
 export interface ArchiveEntry {
@@ -62,7 +64,7 @@ export class ArchiveWalker {
   push(chunk: Buffer): void {
     if (this.#head !== undefined) this.#walk(chunk, 0);
     else {
-      this.#waiting.push(chunk);
+      this.#waiting.push(Buffer.from(chunk));
       this.#waitingBytes += chunk.length;
       // Read anew only when it is twice as long, so that a long head takes no more than twice the work.
       if (this.#waitingBytes >= this.#enough) this.#readHead(false);
@@ -149,11 +151,12 @@ export class ArchiveWalker {
   }
 }
 
-/** Passes an archive through, and throws after its last byte unless it is whole. */
+/** Passes an archive through, and throws after its last byte unless it is whole. A chunk's memory is given back when the next one is asked for. */
 export async function* wholeArchive(source: AsyncIterable<Buffer>, walker: ArchiveWalker): AsyncGenerator<Buffer> {
   for await (const chunk of source) {
     walker.push(chunk);
     yield chunk;
+    giveBack(chunk);
   }
   walker.end();
 }

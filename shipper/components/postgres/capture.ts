@@ -46,8 +46,9 @@ async function captureFrom(
 ): Promise<Captured> {
   const failed = new AbortController();
   const context = { ...outer, signal: AbortSignal.any([outer.signal, failed.signal]) };
-  const [dump, { server, present, roles }] = await Promise.all([
+  const [dump, wide, { server, present, roles }] = await Promise.all([
     connection.find("pg_dump"),
+    wideOutput(connection.place, context),
     withSession(connection, context, async (session) => ({
       server: await askServer(session),
       present: await listDatabases(session),
@@ -56,31 +57,30 @@ async function captureFrom(
   ]);
   const closed = wanted === "all" ? present.filter(({ open }) => !open).length : 0;
   try {
-    const [databases, globals] = await together(failed, [
-      wantedDatabases(connection, present, wanted, context),
-      captureGlobals(connection, context),
-    ]);
-    refuseUnlessAllRoles(globals.sql, roles);
-    await context.writer.part("globals", streamOf(globals.sql), await context.keys.host());
-
     const described: DatabaseFacts[] = [];
     const seen: View[] = [];
     const omitted: Omissions[] = [];
     let dumpBytes = 0;
-    for (const [index, database] of databases.entries()) {
-      context.progress(`dumping ${database.name}`);
-      const part = `database-${String(index + 1).padStart(4, "0")}`;
-      const view = await openView(connection, database, context);
-      try {
-        const [bytes, content] = await captureView(part, view, connection, context, failed, measured);
-        dumpBytes += bytes;
-        described.push({ ...identityOf(view, part), ...content });
-        omitted.push(await countOmissions(view.session));
-        seen.push(view);
-      } finally {
-        await view.session.close();
+    const captureDatabases = async () => {
+      const databases = await wantedDatabases(connection, present, wanted, context);
+      for (const [index, database] of databases.entries()) {
+        context.progress(`dumping ${database.name}`);
+        const part = `database-${String(index + 1).padStart(4, "0")}`;
+        const view = await openView(connection, database, context);
+        try {
+          const [bytes, content] = await captureView(part, view, connection, wide, context, failed, measured);
+          dumpBytes += bytes;
+          described.push({ ...identityOf(view, part), ...content });
+          omitted.push(await countOmissions(view.session));
+          seen.push(view);
+        } finally {
+          await view.session.close();
+        }
       }
-    }
+    };
+    const [globals] = await together(failed, [captureGlobals(connection, context), captureDatabases()]);
+    refuseUnlessAllRoles(globals.sql, roles);
+    await context.writer.part("globals", streamOf(globals.sql), await context.keys.host());
     const facts: Facts = { bootstrap: server.bootstrap, databases: described, roles };
     await context.writer.part("facts", streamOf(JSON.stringify(facts)), await context.keys.host(), "index");
     const first = seen[0]!;
@@ -111,7 +111,7 @@ async function captureFrom(
         position: { lsn: first.lsn, ...(first.timeline !== undefined && { timeline: first.timeline }) },
       }),
       facts: {
-        databases: databases.length,
+        databases: seen.length,
         tables: relations.filter(({ kind }) => kind === "r").length,
         rows: sum(({ tables }) => tables.reduce((total, { rows }) => total + (rows ?? 0), 0)),
         sequences: sum(({ sequences }) => sequences.length),
@@ -139,6 +139,7 @@ async function captureView(
   part: string,
   view: View,
   connection: Connection,
+  wide: readonly string[],
   context: CaptureContext,
   failed: AbortController,
   measured: boolean,
@@ -147,7 +148,7 @@ async function captureView(
   const sequences = await listSequences(view.session);
   const walker = new ArchiveWalker(textOf(view.database));
   // Its first bytes come when it has all its locks.
-  const archive = await begun(wholeArchive(dumpArchive(view, connection, context), walker));
+  const archive = await begun(wholeArchive(dumpArchive(view, connection, wide, context), walker));
   const [bytes, content] = await together(failed, [
     writeArchive(part, archive, walker, view, context),
     measured ? measure(view) : Promise.resolve({ tables: [], inventory: [], extensions: [] }),
@@ -196,7 +197,13 @@ function identityOf({ database, cutAt, lsn }: View, part: string) {
 /** A dump of at least so many bytes says that it has its locks long before it ends, also when it writes seldom. */
 const wideBytes = 64 * 1024 * 1024;
 
-async function* dumpArchive({ database, snapshot }: View, connection: Connection, context: CaptureContext) {
+/** @param wide the words before a program that make it write much at once. */
+async function* dumpArchive(
+  { database, snapshot }: View,
+  connection: Connection,
+  wide: readonly string[],
+  context: CaptureContext,
+) {
   const args = [
     "--format=custom",
     "--compress=0",
@@ -208,8 +215,7 @@ async function* dumpArchive({ database, snapshot }: View, connection: Connection
     `--lock-wait-timeout=${Math.ceil(connection.stallSeconds * 800)}`,
     connection.to(database.name),
   ];
-  const before = database.bytes < wideBytes ? [] : await wideOutput(connection.place, context);
-  yield* dumpOutput("pg_dump", args, connection, context, before);
+  yield* dumpOutput("pg_dump", args, connection, context, database.bytes < wideBytes ? [] : wide);
 }
 
 /** The part `database-NNNN`; returns its bytes. */

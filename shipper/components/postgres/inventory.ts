@@ -172,8 +172,8 @@ const kinds: readonly (readonly [kind: string, name: string, definition: string,
 export async function takeInventory(session: Session): Promise<InventoryFacts[]> {
   const each = kinds.map(
     ([kind, name, definition, from]) =>
-      `SELECT '${kind}' AS kind, count(*) AS count, sum(hashtextextended((${name})::text, 0)::numeric)::text AS names,
-         sum(hashtextextended(concat((${name})::text, '=', (${definition})::text), 0)::numeric)::text AS digest FROM ${from}`,
+      `SELECT '${kind}' AS kind, count(*) AS count, sum(hashtextextended((${name})::text, 0))::text AS names,
+         sum(hashtextextended(concat((${name})::text, '=', (${definition})::text), 0))::text AS digest FROM ${from}`,
   );
   return session.query<{ kind: string; count: number; names: string; digest: string }>(
     `SELECT * FROM (${each.join(" UNION ALL ")}) AS kinds WHERE count > 0`,

@@ -52,7 +52,7 @@ export async function measureTable(
       ? "mailark_row.*"
       : `ROW(${columns.map((column) => `mailark_row.${quoteName(column.name)}`).join(", ")})`;
   const [row] = await session.query<{ rows: number; digest: string }>(
-    `SELECT count(*) AS rows, coalesce(sum(hashtextextended((${content})::text, 0)::numeric), 0)::text AS digest
+    `SELECT count(*) AS rows, coalesce(sum(hashtextextended((${content})::text, 0)), 0)::text AS digest
      FROM ONLY ${relation} AS mailark_row`,
   );
   return { rows: row?.rows ?? 0, digest: row?.digest ?? "0" };
@@ -79,7 +79,7 @@ export async function measureLargeObjects(session: Session): Promise<{ count: nu
   if (!readable) return { count };
   // A hole is not stored, and comes back as zeros.
   const [row] = await session.query<{ digest: string }>(
-    `SELECT coalesce(sum(hashtextextended(loid || ':' || pageno || ':' || content, 0)::numeric), 0)::text AS digest
+    `SELECT coalesce(sum(hashtextextended(loid || ':' || pageno || ':' || content, 0)), 0)::text AS digest
      FROM (SELECT loid, pageno, rtrim(encode(data, 'hex'), '0') AS content FROM pg_catalog.pg_largeobject) AS pages
      WHERE content <> ''`,
   );
