@@ -21,7 +21,7 @@ export default defineConfig({
       project("infra", ["test/infra/**/*.test.ts"], 120),
       project("e2e", ["test/e2e/**/*.test.ts"], 300),
       ...(process.env.MAILARK_LONG
-        ? [project("long", ["test/long/**/*.test.ts", "test/e2e/*kill*.test.ts"], 3600)]
+        ? [project("long", ["test/long/**/*.test.ts", "test/e2e/*kill*.test.ts"], 3 * 3600)]
         : []),
     ],
   },

@@ -116,11 +116,10 @@ function distinct(assessed: readonly Freshness[]): Map<string, Freshness> {
 
 /** A snapshot is better than none, and a newer one than an older; of two without any, the longer known host counts. */
 function isBetter(a: Freshness, b: Freshness): boolean {
-  if (a.state === "never" || b.state === "never") {
-    if (a.state !== b.state) return b.state === "never";
-    return a.ageSeconds === b.ageSeconds ? a.dueSeconds > b.dueSeconds : a.ageSeconds > b.ageSeconds;
-  }
-  return a.ageSeconds === b.ageSeconds ? a.dueSeconds > b.dueSeconds : a.ageSeconds < b.ageSeconds;
+  const isNone = a.state === "never";
+  if (isNone !== (b.state === "never")) return !isNone;
+  if (a.ageSeconds === b.ageSeconds) return a.dueSeconds > b.dueSeconds;
+  return isNone ? a.ageSeconds > b.ageSeconds : a.ageSeconds < b.ageSeconds;
 }
 
 /** No host id or component contains a slash: both are parts of a key. */

@@ -1,9 +1,8 @@
 /** Finds out what a store and the credentials for it allow, by trying, and what that means for what is stored there. */
 import { randomBytes } from "node:crypto";
-import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, MailarkError } from "../errors.ts";
 import { checkedKey, doctorPrefix } from "../keys.ts";
-import { uploadMismatch } from "./receipt.ts";
+import { agree, measured, uploadMismatch } from "./receipt.ts";
 import type { ObjectEraser, ObjectReader, ObjectReplacer, ObjectWriter, Receipt } from "./store.ts";
 
 export interface ProbeFinding {
@@ -53,7 +52,7 @@ export async function probeStore(store: ProbedStore, hostId: string, signal: Abo
     }
   };
   const overwrites = await lets(async () => store.replace?.(key, body, { signal }));
-  const checksum = isSame(receipt);
+  const checksum = await isSame(receipt);
   let receivedAt: number | undefined;
   const reads = await lets(async () => {
     receivedAt = (await store.head(key, { signal }))?.receivedAt;
@@ -132,10 +131,8 @@ function guaranteeOf({ isRefused, overwrites, checksum, versions, reads, erases 
 
 const body = [Buffer.from("mailark probe\n")];
 
-function isSame({ crc64nvme: said }: Receipt): boolean {
-  if (said === undefined) return false;
-  const sum = crc64nvme();
-  for (const chunk of body) sum.update(chunk);
-  if (said === sum.digest()) return true;
+async function isSame(receipt: Receipt): Promise<boolean> {
+  if (receipt.crc64nvme === undefined) return false;
+  if (agree(receipt, await measured(body))) return true;
   throw uploadMismatch();
 }

@@ -2,11 +2,10 @@
  * Asks a store again when it fails for a while. What can not succeed is told at once; what may have succeeded unheard is found out by
  * the next try.
  */
-import { crc64nvme } from "../crc64nvme.ts";
 import { asMailarkError, type MailarkError, toldAs } from "../errors.ts";
 import type { Clock } from "../ports/clock.ts";
-import { interruptible } from "./interruptible.ts";
-import type { Body, Listed, ObjectEraser, ObjectReader, ObjectWriter, Receipt } from "./store.ts";
+import { measured } from "./receipt.ts";
+import type { Listed, ObjectEraser, ObjectReader, ObjectWriter } from "./store.ts";
 
 export interface RetryOptions {
   readonly clock: Clock;
@@ -42,7 +41,7 @@ export function withRetries<S extends ObjectWriter & ObjectReader & ObjectEraser
             return await store.put(key, body, { ...(signal && { signal }) });
           } catch (thrown) {
             const error = asMailarkError(thrown);
-            if (inDoubt && error.code === "OBJECT_EXISTS") return await receiptOf(body, signal);
+            if (inDoubt && error.code === "OBJECT_EXISTS") return { ...(await measured(body, signal)), assumed: true };
             inDoubt ||= error.retryable && error.code === "STORE_UNREACHABLE";
             throw error;
           }
@@ -146,16 +145,6 @@ class Patience {
       throw asMailarkError(aborted);
     }
   }
-}
-
-async function receiptOf(body: Body, signal: AbortSignal | undefined): Promise<Receipt> {
-  const sum = crc64nvme();
-  let bytes = 0;
-  for await (const chunk of interruptible(body, signal)) {
-    sum.update(chunk);
-    bytes += chunk.length;
-  }
-  return { bytes, crc64nvme: sum.digest(), assumed: true };
 }
 
 /** What everything after a row sorts after; no character of a key comes after `~`. */

@@ -1,4 +1,4 @@
-import { asMailarkError, MailarkError } from "../errors.ts";
+import { asMailarkError, toldAs } from "../errors.ts";
 import type { Body } from "./store.ts";
 
 /** A body, and what it failed with itself, the last time that it was iterated: that is no fault of the store that it was sent to. */
@@ -26,11 +26,6 @@ export function watchedBody(body: Body): WatchedBody {
 }
 
 function lasting(reason: unknown): unknown {
-  const { retryable, code, message, hint, detail } = asMailarkError(reason);
-  if (!retryable) return reason;
-  return new MailarkError(code, message, {
-    cause: reason,
-    ...(hint !== undefined && { hint }),
-    ...(detail !== undefined && { detail }),
-  });
+  const error = asMailarkError(reason);
+  return error.retryable ? toldAs(error, error.code, false) : reason;
 }

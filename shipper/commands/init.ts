@@ -14,6 +14,7 @@ import { configTemplate } from "../config-template.ts";
 import { parseYaml } from "../config-text.ts";
 import type { AccountsConfig } from "../consistency/config.ts";
 import { proposeAccounts } from "../consistency/proposal.ts";
+import { shellWord } from "../doctor/observation.ts";
 import { enrol } from "../enrol.ts";
 import { breakGlassCommands, type RecoverySheet, recoverySheet, restoreCommands } from "../recovery-sheet.ts";
 import { readText, writeDurably } from "../state-files.ts";
@@ -208,7 +209,7 @@ function textOf(
   breakGlass: string,
   probes: readonly (StoreProbe & { readonly store: string })[],
 ): string {
-  const config = configNamed ? ` --config ${configPath}` : "";
+  const config = configNamed ? ` --config ${shellWord(configPath)}` : "";
   const open = inactive(found);
   const absent = names.filter((name) => !found.components.has(name));
   const lines = [

@@ -6,6 +6,7 @@ import type { Manifest } from "../../core/manifest.ts";
 import { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Finding } from "../../core/verification.ts";
 import { type VerifiedSnapshot, verifyHost } from "../../core/verify-host.ts";
+import { shellWord } from "../doctor/observation.ts";
 import { examine } from "../examine.ts";
 import { printable } from "../terminal/printable.ts";
 import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
@@ -130,7 +131,7 @@ function report(
   ];
   const bytes = verified.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
   const what = `${countOf(verified.length, "snapshot")}, ${sizeText(bytes)}, ${countOf(runs, "run")}`;
-  const config = configNamed && source.config ? ` --config ${configPath}` : "";
+  const config = configNamed && source.config ? ` --config ${shellWord(configPath)}` : "";
   const verdict =
     nothing && findings.length === 0
       ? `Nothing to verify: host ${source.hostId} has no snapshot of that in ${source.url}.\nTry: mailark backup${config}\n`

@@ -132,8 +132,11 @@ async function readOnce(
     else facts.links += 1;
     facts.fileBytes += entry.size;
   };
-  const archives = createCommands(source).map((command) =>
-    tarOutput(command, source.stallSeconds, context, (remarks) => said.push(ofReading(command, remarks))),
+  const archives = createCommands(source).map(({ words, isAbove }) =>
+    // What moves in a directory above the paths is not captured, so it has not changed.
+    tarOutput(words, source.stallSeconds, context, (remarks) =>
+      said.push(isAbove ? { ...remarks, changed: 0 } : remarks),
+    ),
   );
   const passed = gate(archives, {
     vetting: new Vetting(),
@@ -154,10 +157,6 @@ async function readOnce(
   }
   return { remarks: together(said), findings, rows, seen, facts };
 }
-
-/** What moves in a directory above the paths is not captured, so it has not changed. */
-const ofReading = (command: readonly string[], remarks: TarRemarks): TarRemarks =>
-  command.includes("--no-recursion") ? { ...remarks, changed: 0 } : remarks;
 
 const together = (said: readonly TarRemarks[]): TarRemarks => ({
   changed: said.reduce((sum, { changed }) => sum + changed, 0),

@@ -79,7 +79,7 @@ async function readStaged(tree: RestoredTree, world: World): Promise<Map<string,
     tree.root,
   );
   const archive = gate(
-    commands.map((command) => tarOutput(command, 600, world, () => {})),
+    commands.map(({ words }) => tarOutput(words, 600, world, () => {})),
     {
       vetting: new Vetting(),
       found: () => {},

@@ -12,6 +12,13 @@ export interface TreeSource {
   readonly stallSeconds: number;
 }
 
+/** Makes one archive. */
+export interface CreateCommand {
+  readonly words: readonly [string, ...string[]];
+  /** Whether it is that of the directories above the paths, without what is in those. */
+  readonly isAbove: boolean;
+}
+
 /** A path as archives have it: bytes in latin1, below the root directory. */
 export const archivePath = (path: string): string =>
   Buffer.from(path, "utf8")
@@ -32,7 +39,7 @@ export function topmost(paths: readonly string[]): string[] {
  * for a hard link, also one that a rename or another file got since, and stores the link instead of the file. Names are in byte order, and no
  * time is that of the reading.
  */
-export function createCommands({ paths, exclude = [], command }: TreeSource, top = "/"): [string, ...string[]][] {
+export function createCommands({ paths, exclude = [], command }: TreeSource, top = "/"): CreateCommand[] {
   const roots = topmost(paths.map((path) => path.replace(/\/+/g, "/").replace(/^\/|\/$/g, "")));
   const parents = [...new Set(roots.flatMap(parentsOf))].sort();
   const create = (...what: string[]) =>
@@ -54,9 +61,10 @@ export function createCommands({ paths, exclude = [], command }: TreeSource, top
       `--directory=${top}`,
       ...what,
     ]);
+  const above = create("--no-recursion", ...parents.map((path) => `--add-file=${path}`));
   return [
-    ...(parents.length > 0 ? [create("--no-recursion", ...parents.map((path) => `--add-file=${path}`))] : []),
-    ...roots.map((path) => create(`--add-file=${path}`)),
+    ...(parents.length > 0 ? [{ words: above, isAbove: true }] : []),
+    ...roots.map((path) => ({ words: create(`--add-file=${path}`), isAbove: false })),
   ];
 }
 
