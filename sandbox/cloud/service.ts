@@ -1,0 +1,131 @@
+/** What a service of AWS is to the others in the sandbox. One folder below `services/` makes one. */
+import type { Account } from "./iam/account.ts";
+import type { Caller } from "./iam/caller.ts";
+import type { Credential, Need } from "./s3/credentials.ts";
+import type { Json } from "./template/assembly.ts";
+import type { Resource } from "./template/stack.ts";
+
+/** Time, which a test moves and `npm run sandbox` lets go by. */
+export interface CloudClock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Calls back once it is `time` or later; what is due at the same time is called in the order in which it was asked for. Returns how to forget it. */
+  at(time: number, work: () => void): () => void;
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** An event of EventBridge, as a rule's pattern sees it. */
+export interface CloudEvent {
+  readonly source: string;
+  readonly "detail-type": string;
+  readonly detail: Json;
+  readonly resources?: readonly string[];
+}
+
+/** One value of a metric, of now. */
+export interface Datum {
+  /** `AWS/Lambda`, or one of the functions' own. */
+  readonly namespace: string;
+  readonly name: string;
+  readonly dimensions: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Something that one service hands to a resource of another. */
+export interface Delivery {
+  /** ARN of the function, queue or topic. */
+  readonly to: string;
+  readonly payload: string;
+  /** Who hands it over: a service for itself, or a session of the role that the service was given. */
+  readonly as: Caller;
+  /** Condition keys of the call: `aws:SourceArn`, `aws:SourceAccount`. */
+  readonly context: Readonly<Record<string, string>>;
+}
+
+/** What a service needs of the rest. */
+export interface Cloud {
+  readonly clock: CloudClock;
+  readonly account: Account;
+  readonly accountId: string;
+  readonly region: string;
+  /** Of every service but S3, `http://127.0.0.1:PORT`; and of S3. */
+  readonly endpoints: { readonly api: string; readonly s3: string };
+  /** A directory of this cloud's own. */
+  readonly directory: string;
+  /** `cdk.out`. */
+  readonly assembly: string;
+  /** Judges by every policy of the stacks, with the keys that every request has; notes what was used. */
+  allows(caller: Caller, need: Need): boolean;
+  /** What a session of the role signs with, at S3 and everywhere else. */
+  credential(roleName: string, sessionName: string): Credential;
+  /** Puts an event on the default bus. Resolves when every target has it, or its dead letter is written. */
+  publish(event: CloudEvent): Promise<void>;
+  /**
+   * Hands something over once: retries and dead letters are the sender's.
+   *
+   * @throws CallRefused where the sender may not, the resource is not there, or it can not take it now.
+   */
+  deliver(delivery: Delivery): Promise<void>;
+  /** For CloudWatch's alarms. */
+  measure(datum: Datum): void;
+  /** What a person would find in the account: each thing that a service did, one line. */
+  note(line: string): void;
+  /** Work that a service goes on with by itself: the cloud waits for it when it settles, and is wrong where it throws. */
+  goOn(work: Promise<unknown>): void;
+}
+
+/** One call of an API, its signature checked. */
+export interface ApiCall {
+  /** `SendCommand`; for REST what the route is called in the API reference. */
+  readonly operation: string;
+  /** Members as the API reference has them, whatever the protocol. */
+  readonly input: Readonly<Record<string, unknown>>;
+  readonly caller: Caller;
+}
+
+export interface Service {
+  /** As the scope of a signature names it: `ssm`, `lambda`, `events`. */
+  readonly name: string;
+  /** The types of resources that it makes: no other service may, and a type of none stops the cloud. */
+  readonly types: readonly string[];
+  /**
+   * Makes what a stack describes; all of them before anything runs.
+   *
+   * @throws Error that begins `STACK.LOGICALID: ` for a property that is not understood.
+   */
+  make(resource: Resource): void;
+  /** Called once when all is made. */
+  begin?(): void;
+  /**
+   * Answers a call of its API. It judges by itself (`cloud.allows`), for it knows what the call is about.
+   *
+   * @throws CallRefused as the real one refuses; any other error is a defect of the sandbox, also for an operation that is not known.
+   */
+  answer?(call: ApiCall): Promise<Readonly<Record<string, unknown>>>;
+  /** Takes a delivery to a resource of its own. @throws CallRefused. */
+  accept?(delivery: Delivery): Promise<void>;
+  close?(): Promise<void>;
+}
+
+/** A call that AWS would refuse. */
+export class CallRefused extends Error {
+  /** `AccessDeniedException`. */
+  readonly code: string;
+  readonly status: number;
+
+  constructor(code: string, message: string, status = 400) {
+    super(message);
+    this.name = "CallRefused";
+    this.code = code;
+    this.status = status;
+  }
+}
+
+export const accessDenied = (caller: Caller, { action, resource }: Need): CallRefused =>
+  new CallRefused("AccessDeniedException", `${nameOf(caller)} may not ${action} on ${resource}`, 403);
+
+/** For messages and the log. */
+export function nameOf(caller: Caller): string {
+  if (caller.kind === "session") return `${caller.role.slice(caller.role.lastIndexOf("/") + 1)}/${caller.session}`;
+  return caller.kind === "root" ? "root" : caller.kind === "service" ? caller.service : caller.provider;
+}
