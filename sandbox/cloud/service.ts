@@ -11,6 +11,7 @@ export interface CloudClock {
   now(): number;
   /** Calls back once it is `time` or later; what is due at the same time is called in the order in which it was asked for. Returns how to forget it. */
   at(time: number, work: () => void): () => void;
+  /** Of who stands outside the cloud. What a service does later it asks for by `at`: see {@link Cloud.goOn}. */
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -58,7 +59,7 @@ export interface Cloud {
   allows(caller: Caller, need: Need): boolean;
   /** What a session of the role signs with, at S3 and everywhere else. */
   credential(roleName: string, sessionName: string): Credential;
-  /** Puts an event on the default bus. Resolves when every target has it, or its dead letter is written. */
+  /** Puts an event on the default bus. Resolves when it was handed once to every target that wants it: retries come later. */
   publish(event: CloudEvent): Promise<void>;
   /**
    * Hands something over once: retries and dead letters are the sender's.
@@ -70,7 +71,10 @@ export interface Cloud {
   measure(datum: Datum): void;
   /** What a person would find in the account: each thing that a service did, one line. */
   note(line: string): void;
-  /** Work that a service goes on with by itself: the cloud waits for it when it settles, and is wrong where it throws. */
+  /**
+   * Work that a service goes on with by itself. Time stands still until it has ended, so it must not wait for the clock:
+   * a retry or a limit is asked for by `clock.at`, and begins work of its own then. The cloud is wrong where it throws.
+   */
   goOn(work: Promise<unknown>): void;
 }
 
@@ -104,6 +108,10 @@ export interface Service {
   answer?(call: ApiCall): Promise<Readonly<Record<string, unknown>>>;
   /** Takes a delivery to a resource of its own. @throws CallRefused. */
   accept?(delivery: Delivery): Promise<void>;
+  /** Of the one service that has the default bus: {@link Cloud.publish}. */
+  publish?(event: CloudEvent): Promise<void>;
+  /** Of the one service that keeps metrics: {@link Cloud.measure}. */
+  measure?(datum: Datum): void;
   close?(): Promise<void>;
 }
 
