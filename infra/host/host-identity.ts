@@ -60,12 +60,13 @@ function placesOf(deployment: Deployment) {
     buckets: [data, keyring],
     objects: [`${data}/*`, `${keyring}/*`],
     own: [`${data}/hosts/${userId}/*`, `${keyring}/keyring/${userId}/*`],
+    others: [bucketArn(deployment, "control"), bucketArn(deployment, "logs")].flatMap((arn) => [arn, `${arn}/*`]),
   };
 }
 
 function writeStatements(
   { region, storageClass }: Deployment,
-  { buckets, objects, own }: ReturnType<typeof placesOf>,
+  { buckets, objects, own, others }: ReturnType<typeof placesOf>,
   keyArn: string,
 ): PolicyStatement[] {
   const refused = { OnlyCreate: onlyCreate, ...wrongWrites({ keyArn, storageClass }) };
@@ -89,5 +90,6 @@ function writeStatements(
       notActions: ["s3:PutObject", "s3:AbortMultipartUpload"],
       resources: [...buckets, ...objects],
     }),
+    new PolicyStatement({ sid: "NothingElsewhere", effect: Effect.DENY, actions: ["s3:*"], resources: others }),
   ];
 }

@@ -12,10 +12,12 @@ export interface BucketRules {
   readonly keyArn: string;
   /** The storage class that a request may name, beside the standard one. */
   readonly storageClass: string;
+  /** ARN of the role that alone may tag, and so have an object expire. @default nobody may */
+  readonly retentionRole?: string;
 }
 
 /**
- * Objects are created and never replaced, each by the host whose id stands in its key, and are never deleted by a request. Replication, which
+ * Objects are created and never replaced, each by the host whose id stands in its key, and are never deleted by a request, nor tagged but by retention. Replication, which
  * has actions of its own, and lifecycle are not bound by this.
  */
 export function createOnlyRules(rules: BucketRules): PolicyStatement[] {
@@ -27,19 +29,20 @@ export function createOnlyRules(rules: BucketRules): PolicyStatement[] {
       sid: "OnlyUnderOwnId",
       effect: Effect.DENY,
       principals: [new AnyPrincipal()],
-      actions: ["s3:PutObject"],
+      actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
       notResources: [own],
     }),
     ...Object.entries(wrongWrites(rules)).map(([sid, conditions]) =>
       deny(sid, ["s3:PutObject"], [objects], conditions),
     ),
     deny("NeverDelete", neverAllowed, [objects]),
+    deny("OnlyRetentionTags", tagging, [objects], exceptFor(rules.retentionRole)),
   ];
 }
 
 /** A copy is written by replication alone, and nothing is deleted there either. */
 export const copyRules = (bucketArn: string): PolicyStatement[] => [
-  deny("OnlyReplication", ["s3:PutObject", ...neverAllowed], [`${bucketArn}/*`]),
+  deny("OnlyReplication", ["s3:PutObject", ...neverAllowed, ...tagging], [`${bucketArn}/*`]),
 ];
 
 type Conditions = Record<string, Record<string, string | readonly string[]>>;
@@ -65,6 +68,12 @@ export function wrongWrites({ keyArn, storageClass }: Pick<BucketRules, "keyArn"
     NoAccessList: named("s3:x-amz-acl"),
   } satisfies Record<string, Conditions>;
 }
+
+/** A tag is what makes S3 remove an object. A request that stores one with tags is asked for the first of these as well. */
+const tagging = ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"];
+
+const exceptFor = (role: string | undefined): Conditions | undefined =>
+  role === undefined ? undefined : { ArnNotEquals: { "aws:PrincipalArn": role } };
 
 /** What nobody needs, and an intruder wants. `s3:BypassGovernanceRetention` is asked for beside a delete. */
 export const neverAllowed = [

@@ -6,6 +6,7 @@ const control = "test/infra/control.test.ts";
 const policies = "test/infra/policies.test.ts";
 const config = "test/infra/config.test.ts";
 const verify = "test/lambdas/verify/verify-snapshot.test.ts";
+const redTeam = "test/sandbox/cloud/red-team.test.ts";
 const dispatch = "test/lambdas/dispatch/dispatch-backup.test.ts";
 
 const verdicts: readonly Guard[] = [
@@ -139,6 +140,40 @@ const stack: readonly Guard[] = [
     find: 'notActions: ["s3:PutObject", "s3:AbortMultipartUpload"],',
     replace: 'notActions: ["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"],',
     test: { file: vault, name: "is denied the rest of the vault, whatever else is attached to it" },
+  },
+  {
+    guard: "the buckets let nobody tag",
+    file: "infra/vault/bucket-rules.ts",
+    find: '    deny("OnlyRetentionTags", tagging, [objects], exceptFor(rules.retentionRole)),\n',
+    replace: "",
+    test: { file: redTeam, name: "%s" },
+  },
+  {
+    guard: "a copy is not tagged but by replication",
+    file: "infra/vault/bucket-rules.ts",
+    find: "...neverAllowed, ...tagging]",
+    replace: "...neverAllowed]",
+    test: {
+      file: vault,
+      name: "another region gets data and keyring, with their tags and without delete markers, and nobody else writes there",
+    },
+  },
+  {
+    guard: "the buckets let nobody abort another's upload",
+    file: "infra/vault/bucket-rules.ts",
+    find: 'actions: ["s3:PutObject", "s3:AbortMultipartUpload"],',
+    replace: 'actions: ["s3:PutObject"],',
+    test: {
+      file: redTeam,
+      name: "%s",
+    },
+  },
+  {
+    guard: "a host is denied everything of control and logs",
+    file: "infra/host/host-identity.ts",
+    find: '    new PolicyStatement({ sid: "NothingElsewhere", effect: Effect.DENY, actions: ["s3:*"], resources: others }),\n',
+    replace: "",
+    test: { file: redTeam, name: "%s" },
   },
   {
     guard: "only what is tagged expires",

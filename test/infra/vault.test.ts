@@ -1,6 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: policy variables stand as they are
 import { describe, expect, test } from "vitest";
 import { expiredTag } from "../../core/keys.ts";
+import { createOnlyRules } from "../../infra/vault/bucket-rules.ts";
 import { resourcesOf, type Statement, statementsOf, synthesize } from "./synthesized.ts";
 
 const templates = synthesize();
@@ -113,7 +114,7 @@ describe.each([
     expect(named(policy, "OnlyUnderOwnId")).toMatchObject({
       effect: "Deny",
       principal: { AWS: "*" },
-      actions: ["s3:PutObject"],
+      actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
       notResources: [`${arn}/${prefix}/\${aws:userid}/*`],
       conditions: {},
     });
@@ -129,6 +130,16 @@ describe.each([
     });
   });
 
+  test("lets nobody tag, and so have anything expire, while there is no retention", () => {
+    expect(named(policy, "OnlyRetentionTags")).toMatchObject({
+      effect: "Deny",
+      principal: { AWS: "*" },
+      actions: ["s3:PutObjectTagging", "s3:PutObjectVersionTagging"],
+      resources: [`${arn}/*`],
+      conditions: {},
+    });
+  });
+
   test("refuses other storage classes, other keys, keys of the caller and access lists", () => {
     const given = {
       Null: { "s3:x-amz-storage-class": "false" },
@@ -138,6 +149,17 @@ describe.each([
     for (const sid of ["OnlyStorageClass", "OnlyKms", "OnlyOurKey", "NoKeyOfTheCaller", "NoAccessList"]) {
       expect(named(policy, sid)).toMatchObject({ effect: "Deny", principal: { AWS: "*" }, actions: ["s3:PutObject"] });
     }
+  });
+});
+
+test("a role for retention, when there is one, is the only one that may tag", () => {
+  const retentionRole = "arn:aws:iam::111122223333:role/mailark-retention";
+  const rules = { bucketArn: "arn:aws:s3:::wares", prefix: "hosts", keyArn: "arn:key", storageClass: "STANDARD" };
+  const rule = createOnlyRules({ ...rules, retentionRole }).find(({ sid }) => sid === "OnlyRetentionTags")!;
+  expect(rule.toStatementJson()).toMatchObject({
+    Effect: "Deny",
+    Principal: { AWS: "*" },
+    Condition: { ArnNotEquals: { "aws:PrincipalArn": retentionRole } },
   });
 });
 
@@ -165,6 +187,15 @@ describe("a host", () => {
       effect: "Deny",
       notActions: ["s3:PutObject", "s3:AbortMultipartUpload"],
       resources: expect.arrayContaining(["arn:aws:s3:::mailark-data-111122223333-eu-central-1/*"]),
+      conditions: {},
+    });
+    expect(named(write, "NothingElsewhere")).toMatchObject({
+      effect: "Deny",
+      actions: ["s3:*"],
+      resources: expect.arrayContaining([
+        "arn:aws:s3:::mailark-control-111122223333-eu-central-1/*",
+        "arn:aws:s3:::mailark-logs-111122223333-eu-central-1",
+      ]),
       conditions: {},
     });
     expect(write.map(({ sid }) => sid)).toEqual(
@@ -230,7 +261,11 @@ describe("what an operator chooses", () => {
     const all = statementsOf(copied);
     const closed = all.filter(({ where, sid }) => where.startsWith("mailark-replica") && sid === "OnlyReplication");
     expect(closed).toHaveLength(2);
-    expect(closed[0]!.actions).toEqual(expect.arrayContaining(["s3:PutObject", "s3:DeleteObjectVersion"]));
+    for (const { actions } of closed) {
+      expect(actions).toEqual(
+        expect.arrayContaining(["s3:PutObject", "s3:DeleteObjectVersion", "s3:PutObjectVersionTagging"]),
+      );
+    }
   });
 
   test("a cheaper class is allowed beside the standard one, in the buckets and to hosts", () => {

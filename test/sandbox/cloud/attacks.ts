@@ -81,6 +81,7 @@ export const curious = {
   "list what it stored": (f) => f.client.send(new ListObjectsV2Command({ Bucket: f.data, Prefix: `hosts/${f.own}/` })),
   "list the fleet": (f) => f.client.send(new ListObjectsV2Command({ Bucket: f.data, Delimiter: "/" })),
   "list the keyring": (f) => f.client.send(new ListObjectsV2Command({ Bucket: f.keyring })),
+  "list which requests were logged": (f) => f.client.send(new ListObjectsV2Command({ Bucket: f.logs })),
   "list versions": (f) => f.client.send(new ListObjectVersionsCommand({ Bucket: f.data })),
   "list uploads": (f) => f.client.send(new ListMultipartUploadsCommand({ Bucket: f.data })),
   "list the parts of an upload": (f) => f.client.send(new ListPartsCommand({ ...others(f), UploadId: f.othersUpload })),
@@ -175,6 +176,10 @@ export const intrusive = {
   "grant somebody to read it": put(() => ({ GrantRead: "id=1" })),
   "name an access list, even the owner's": put(() => ({ ACL: "bucket-owner-full-control" })),
   "store it with the tag of what expires": put(() => ({ Tagging: "mailark-expired=true" })),
+  "begin an upload with that tag": (f) =>
+    f.client.send(
+      new CreateMultipartUploadCommand({ Bucket: f.data, Key: `hosts/${f.own}/x`, Tagging: "mailark-expired=true" }),
+    ),
   "store it to be kept until 2099": put(() => ({ ObjectLockMode: "COMPLIANCE", ObjectLockRetainUntilDate: far })),
   "store it on hold": put(() => ({ ObjectLockLegalHoldStatus: "ON" })),
   "have a manifest kept until 2099": (f) =>

@@ -29,8 +29,6 @@ async function outcome(name: string, { field }: Pick<Awaited<ReturnType<typeof f
 }
 
 const overTransport = ["store over plain HTTP", "store over a TLS that is broken"];
-const besides = ["list the account's buckets", "abort another host's upload", "remove the bucket of logs"];
-const ofTheController = ["read what the controller holds of it", "write what the controller believes"];
 
 describe.each<[string, string, readonly SynthesizedStack[], string[][]]>([
   ["a host whose root is in hostile hands", "mailark-host", vault, names(attacks)],
@@ -46,7 +44,7 @@ describe.each<[string, string, readonly SynthesizedStack[], string[][]]>([
     "a host to which somebody attached an administrator's rights",
     "overloaded-host",
     vault,
-    but(attacks, ...besides, ...ofTheController),
+    but(attacks, "list the account's buckets"),
   ],
   [
     "an administrator, for whom the buckets' policies alone hold,",
@@ -54,8 +52,7 @@ describe.each<[string, string, readonly SynthesizedStack[], string[][]]>([
     vault,
     but(
       { ...destructive, ...intrusive },
-      ...[...besides, ...ofTheController, "keep no more versions", "tag a manifest as expired"],
-      ...["tag a version as expired", "take tags away", "store it with the tag of what expires"],
+      ...["remove the bucket of logs", "write what the controller believes", "keep no more versions", "take tags away"],
       ...["store it to be kept until 2099", "store it on hold", "have a manifest kept until 2099"],
       ...["put a manifest on hold", "lock what all will store for a century"],
     ),
@@ -225,6 +222,33 @@ describe("a mistake in a policy lets somebody", () => {
     ["hide a manifest behind a delete marker", "the bucket's NeverDelete is dropped", bucket, drop("NeverDelete")],
     ["delete a version", "it says nothing of versions", bucket, keepOnly("NeverDelete", "s3:DeleteObjectVersion")],
     ["delete a key", "it says nothing of markers", bucket, keepOnly("NeverDelete", "s3:DeleteObject")],
+    [
+      "abort another host's upload",
+      "its place says nothing of aborts",
+      bucket,
+      keepOnly("OnlyUnderOwnId", "s3:AbortMultipartUpload"),
+    ],
+    ["tag a manifest as expired", "the bucket's OnlyRetentionTags is dropped", bucket, drop("OnlyRetentionTags")],
+    [
+      "tag a version as expired",
+      "it says nothing of a version's tags",
+      bucket,
+      keepOnly("OnlyRetentionTags", "s3:PutObjectVersionTagging"),
+    ],
+    [
+      "store it with the tag of what expires",
+      "it is about versions alone",
+      bucket,
+      keepOnly("OnlyRetentionTags", "s3:PutObjectTagging"),
+    ],
+    [
+      "begin an upload with that tag",
+      "a role more may tag",
+      bucket,
+      edit("OnlyRetentionTags", () => ({
+        Condition: { ArnNotEquals: { "aws:PrincipalArn": "arn:aws:iam::111122223333:role/administrator" } },
+      })),
+    ],
     ["store over plain HTTP", "nothing demands TLS", bucket, ofCondition("aws:SecureTransport")],
     ["store over a TLS that is broken", "any TLS will do", bucket, ofCondition("s3:TlsVersion")],
     ["put other bytes in the place of a manifest", "the host's OnlyCreate is dropped", host, drop("OnlyCreate")],
@@ -268,6 +292,20 @@ describe("a mistake in a policy lets somebody", () => {
       "NothingElse leaves out tags",
       overloaded,
       edit("NothingElse", ({ NotAction }) => ({ NotAction: [...NotAction, "s3:PutObjectTagging"] })),
+    ],
+    [
+      "write what the controller believes",
+      "the host may more, and NothingElsewhere is dropped",
+      overloaded,
+      drop("NothingElsewhere"),
+    ],
+    [
+      "remove the bucket of logs",
+      "NothingElsewhere is about objects alone",
+      overloaded,
+      edit("NothingElsewhere", ({ Resource }) => ({
+        Resource: Resource.filter((each: unknown) => JSON.stringify(each).includes("/*")),
+      })),
     ],
     [
       "read another host's keys",
