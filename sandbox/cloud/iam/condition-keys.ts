@@ -20,15 +20,9 @@ const ofServices = [
 ].map((name) => `s3:${name}`);
 const ofKms = ["kms:CallerAccount", "kms:EncryptionContext:", "kms:GrantIsForAWSResource", "kms:ViaService"];
 const others = [
-  ...["cloudwatch:namespace", "iam:PassedToService", "lambda:FunctionArn", "lambda:SourceFunctionArn"],
-  ...[
-    "sns:Endpoint",
-    "sns:Protocol",
-    "ssm:resourceTag/",
-    "ssm:SourceInstanceARN",
-    "sts:ExternalId",
-    "sts:RoleSessionName",
-  ],
+  ...["cloudwatch:namespace", "events:detail-type", "events:source", "iam:PassedToService"],
+  ...["lambda:FunctionArn", "lambda:SourceFunctionArn", "sns:Endpoint", "sns:Protocol", "ssm:resourceTag/"],
+  ...["ssm:SourceInstanceARN", "sts:ExternalId", "sts:RoleSessionName"],
 ];
 const severalOfServices = ["kms:EncryptionContextKeys", "kms:ResourceAliases", "s3:RequestObjectTagKeys"];
 
