@@ -39,6 +39,8 @@ export interface Delivery {
   readonly payload: string;
   /** Of the message that a queue or a topic makes of it: name and text. Absent: it has none. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Of a message to a topic. */
+  readonly subject?: string;
   /** Who hands it over: a service for itself, or a session of the role that the service was given. */
   readonly as: Caller;
   /** Condition keys of the call: `aws:SourceArn`, `aws:SourceAccount`. */

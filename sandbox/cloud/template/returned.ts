@@ -98,6 +98,7 @@ const types: Readonly<Record<string, Returns>> = {
     const name = it.properties.AlarmName ?? made(it);
     return { ref: name, attributes: { Arn: arn(it, "cloudwatch", `alarm:${name}`) } };
   },
+  "AWS::CloudWatch::Dashboard": (it) => only(it.properties.DashboardName ?? made(it)),
   "AWS::Events::Rule": (it) => {
     const name = it.properties.Name ?? made(it);
     return { ref: name, attributes: { Arn: arn(it, "events", `rule/${name}`) } };
