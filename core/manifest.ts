@@ -67,6 +67,7 @@ const runRecord = z.object({
   format: z.literal("mailark-run/1"),
   hostId,
   runId: snapshotId,
+  requestId: z.string().regex(patterns.requestId).optional(),
   startedAt: time,
   finishedAt: time,
   tools: z.record(z.string(), z.string()),
@@ -77,7 +78,12 @@ const runRecord = z.object({
       finishedAt: time,
       cutAt: time.optional(),
       outcome: z.enum(["complete", "partial", "failed"]),
+      offered: snapshotId.optional(),
       snapshotId: snapshotId.optional(),
+      kind: z.enum(["full", "incremental"]).optional(),
+      base: snapshotId.optional(),
+      bytesRead: count.optional(),
+      bytesStored: count.optional(),
       warnings: z.array(warning).optional(),
       error: z.object({ code, message: z.string(), hint: z.string().optional() }).optional(),
     }),
@@ -161,6 +167,10 @@ export function checkReferences(read: Manifest): Manifest {
   }
   return read;
 }
+
+/** Bytes of a snapshot's own packs, as stored. */
+export const storedBytes = ({ packs }: Pick<Manifest, "packs">): number =>
+  packs.reduce((sum, { bytes }) => sum + bytes, 0);
 
 interface Documents {
   manifest: Manifest;

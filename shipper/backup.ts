@@ -5,7 +5,7 @@
 import { type BreakGlass, breakGlassVersion, damagedBreakGlass } from "../core/break-glass.ts";
 import { asMailarkError, exitCodes, type MailarkError } from "../core/errors.ts";
 import { breakGlassKey, runKey } from "../core/keys.ts";
-import type { Manifest, RunRecord } from "../core/manifest.ts";
+import { type Manifest, type RunRecord, storedBytes } from "../core/manifest.ts";
 import { type Signer, signDocument } from "../core/signed-document.ts";
 import { newSnapshotId } from "../core/snapshot-id.ts";
 import { putWhole } from "../core/stores/put-whole.ts";
@@ -14,6 +14,7 @@ import type { Component, World } from "./components/component.ts";
 import type { Comparison } from "./consistency/comparison.ts";
 import type { Finding } from "./consistency/report.ts";
 import { SnapshotWriter, type SnapshotWriterOptions } from "./pipeline/snapshot-writer.ts";
+import type { BackupRequest } from "./request.ts";
 import type { SealingKeys } from "./sealing-keys.ts";
 import { version } from "./version.ts";
 
@@ -39,11 +40,21 @@ export interface BackupObserver {
   readonly ended?: (outcome: ComponentOutcome) => void;
 }
 
+export interface BackupOptions {
+  readonly observer?: BackupObserver;
+  /** Looks at the host before, between and after the captures. */
+  readonly comparison?: Comparison | undefined;
+  /** Whose wish the run is, and what it may build on. Default: this machine's own, and nothing. */
+  readonly request?: BackupRequest;
+}
+
 /** How one component of a run went. */
 export type ComponentOutcome = {
   readonly component: Component["name"];
   readonly startedAt: number;
   readonly finishedAt: number;
+  /** Of what was captured, before compression; also where it failed in the end. */
+  readonly bytesRead: number;
 } & (
   | { readonly manifest: Manifest; readonly error?: undefined }
   | { readonly manifest?: undefined; readonly error: MailarkError }
@@ -62,15 +73,13 @@ export interface BackupResult {
 /**
  * Captures the components in their order. One that fails does not stop the others.
  *
- * @param comparison looks at the host before, between and after the captures.
  * @throws MailarkError when nothing can be stored at all, or when interrupted; what failed with a component is in its outcome.
  */
 export async function backup(
   components: readonly Component[],
   destination: Destination,
   world: World,
-  observer: BackupObserver = {},
-  comparison?: Comparison,
+  { observer = {}, comparison, request = { bases: new Map() } }: BackupOptions = {},
 ): Promise<BackupResult> {
   const { clock, signal } = world;
   const startedAt = clock.now();
@@ -87,7 +96,7 @@ export async function backup(
     observer.ended?.(outcome);
   }
   const findings = signal.aborted ? undefined : await comparison?.finish();
-  const record = runRecord(destination, runId, startedAt, clock.now(), outcomes, findings);
+  const record = runRecord(destination, { runId, startedAt, finishedAt: clock.now(), request, outcomes, findings });
   const recordError = await storeRecord(record, destination, world);
   signal.throwIfAborted();
   const exitCode = exitCodeOf(outcomes);
@@ -130,6 +139,8 @@ async function captureComponent(
   // Stops the upload and every tool of this component, and only of this one, when one of its steps fails.
   const failed = new AbortController();
   const signal = AbortSignal.any([world.signal, failed.signal]);
+  let bytesRead = 0;
+  const ended = () => ({ component: component.name, startedAt, finishedAt: world.clock.now(), bytesRead });
   const writer = new SnapshotWriter({
     address: { hostId, component: component.name, snapshotId: newSnapshotId(startedAt) },
     runId,
@@ -137,7 +148,10 @@ async function captureComponent(
     signer,
     breakGlass,
     signal,
-    sealed: (bytes) => observer.sealed?.(component, bytes),
+    sealed: (bytes) => {
+      bytesRead += bytes.plain;
+      observer.sealed?.(component, bytes);
+    },
     ...(level !== undefined && { level }),
   });
   try {
@@ -149,12 +163,12 @@ async function captureComponent(
       cutAt: timestamp(cutAt),
       finishedAt: timestamp(world.clock.now()),
     });
-    return { component: component.name, startedAt, finishedAt: world.clock.now(), manifest };
+    return { ...ended(), manifest };
   } catch (thrown) {
     const error = asMailarkError(thrown);
     failed.abort(error);
     await writer.abandon(error);
-    return { component: component.name, startedAt, finishedAt: world.clock.now(), error };
+    return { ...ended(), error };
   }
 }
 
@@ -173,30 +187,38 @@ async function storeBreakGlass({ store, hostId, breakGlass }: Destination, signa
   return version;
 }
 
+interface EndedRun extends Pick<BackupResult, "runId" | "outcomes" | "findings"> {
+  readonly startedAt: number;
+  readonly finishedAt: number;
+  readonly request: BackupRequest;
+}
+
 function runRecord(
   { hostId, stores }: Destination,
-  runId: string,
-  startedAt: number,
-  finishedAt: number,
-  outcomes: readonly ComponentOutcome[],
-  findings: readonly Finding[] | undefined,
+  { runId, startedAt, finishedAt, request, outcomes, findings }: EndedRun,
 ): RunRecord {
   return {
     format: "mailark-run/1",
     hostId,
     runId,
+    ...(request.requestId !== undefined && { requestId: request.requestId }),
     startedAt: timestamp(startedAt),
     finishedAt: timestamp(finishedAt),
     tools: { mailark: version },
-    components: outcomes.map(({ component, startedAt, finishedAt, manifest, error }) => ({
+    components: outcomes.map(({ component, startedAt, finishedAt, bytesRead, manifest, error }) => ({
       component,
       startedAt: timestamp(startedAt),
       finishedAt: timestamp(finishedAt),
+      ...(request.bases.has(component) && { offered: request.bases.get(component)! }),
+      bytesRead,
       ...(manifest
         ? {
             cutAt: manifest.cutAt,
             outcome: manifest.completeness,
             snapshotId: manifest.snapshotId,
+            kind: manifest.kind,
+            ...(manifest.base !== undefined && { base: manifest.base }),
+            bytesStored: storedBytes(manifest),
             warnings: manifest.warnings,
           }
         : {

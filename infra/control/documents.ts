@@ -59,7 +59,11 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
           allowedPattern: `^$|^${component}=${snapshot}( ${component}=${snapshot})*$`,
           default: "",
         },
-        RequestId: { description: "Whose wish this is", allowedPattern: "^[A-Za-z0-9._-]{0,100}$", default: "" },
+        RequestId: {
+          description: "Whose wish this is",
+          allowedPattern: "^$|^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+          default: "",
+        },
       },
       timeoutSeconds: twoDays,
       script: [
@@ -178,7 +182,7 @@ export function documents(scope: Construct, deployment: Deployment): void {
   }
 }
 
-/** SSM keeps the first 24,000 characters of what is printed: only the end of the report is, and the whole of it is in the record of the run. */
+/** SSM keeps the first 24,000 characters of what is printed: only the end of the report is. How each component went is in the record of the run. */
 const preamble = (parameters: readonly string[]) => [
   "set -fu",
   "umask 077",

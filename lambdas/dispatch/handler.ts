@@ -1,13 +1,13 @@
 import { MetricUnit } from "@aws-lambda-powertools/metrics";
 import { z } from "zod";
 import { MailarkError } from "../../core/errors.ts";
-import { componentNames } from "../../core/keys.ts";
+import { componentNames, patterns } from "../../core/keys.ts";
 import { dispatchPorts } from "../runtime/dispatch-ports.ts";
 import { handler as wrapped } from "../runtime/handler.ts";
 import { type DispatchPorts, dispatchBackup } from "./dispatch-backup.ts";
 
 const request = z.strictObject({
-  requestId: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/),
+  requestId: z.string().regex(patterns.requestId),
   requestedBy: z.string().min(1).max(200),
   tier: z.string().regex(/^[a-z]{1,32}$/),
   components: z.array(z.enum(componentNames)).min(1),

@@ -1,4 +1,5 @@
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
+import { storedBytes } from "../../core/manifest.ts";
 import { type Signer, verifierOf } from "../../core/signed-document.ts";
 import { type BackupObserver, type BackupResult, backup as run } from "../backup.ts";
 import type { Component, Estimate, World } from "../components/component.ts";
@@ -6,6 +7,7 @@ import { backlogPath, configuredNames, journalPath, lockPath, sizesPath } from "
 import { type Config, readConfig, readSigner } from "../config.ts";
 import { type Comparison, comparison } from "../consistency/comparison.ts";
 import { lock } from "../lock.ts";
+import { type BackupRequest, readRequest } from "../request.ts";
 import { refuseDuringRestore } from "../restore/journal.ts";
 import { sealingKeys } from "../sealing-keys.ts";
 import { openBacklog } from "../stores/backlog.ts";
@@ -19,7 +21,7 @@ import { durationText, ratioText, sizeText } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { contentsText, storedBytes, warningsText } from "./contents.ts";
+import { contentsText, warningsText } from "./contents.ts";
 import { findingsText } from "./findings.ts";
 import { warnOfFuture } from "./future.ts";
 import { openRunStores, type RunStores } from "./run-stores.ts";
@@ -44,6 +46,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
   const { composition, reporter } = context;
   const config = readConfig(composition.files, context.configPath);
   const components = wanted(context, config, options.components);
+  const request = readRequest(context.env);
   await context.background?.(config.background, (message) => reporter.log("info", message));
   if (options.dryRun) return estimate(context, config, components);
 
@@ -56,7 +59,7 @@ export async function backup(context: CommandContext, options: BackupOptions): P
     const stores = await openRunStores(context, config, signer, names);
     const [first] = stores.stores.filter(({ name }) => stores.all.within().includes(name));
     await warnOfFuture(context, first!.store, config.host.id, names);
-    return await capture(context, config, components, stores, signer);
+    return await capture(context, config, components, stores, signer, request);
   } finally {
     release();
     reporter.end();
@@ -69,6 +72,7 @@ async function capture(
   components: readonly Component[],
   { stores, all }: RunStores,
   signer: Signer,
+  request: BackupRequest,
 ): Promise<Outcome> {
   const { composition, reporter, signal } = context;
   const { files, clock } = composition;
@@ -94,22 +98,14 @@ async function capture(
     level: config.compressionLevel,
     ...(backlog && { stores: () => storeOutcomes(names, all) }),
   };
-  const measured = new Map<string, { plain: number; stored: number }>();
   const observer: BackupObserver = {
-    began: ({ name }) => {
-      measured.set(name, { plain: 0, stored: 0 });
-      reporter.begin(name);
-    },
-    sealed: ({ name }, { plain, stored }) => {
-      const sum = measured.get(name)!;
-      sum.plain += plain;
-      sum.stored += stored;
-      reporter.advance(plain);
-    },
+    began: ({ name }) => reporter.begin(name),
+    sealed: (_, { plain }) => reporter.advance(plain),
     ended: reporter.end,
   };
   const world = worldOf(context);
-  const result = await run(components, destination, world, observer, comparisonOf(config, components, world));
+  const comparison = comparisonOf(config, components, world);
+  const result = await run(components, destination, world, { observer, comparison, request });
   keepSizes(context, config, result);
   // After this run's snapshots, which matter more than those of before.
   const caughtUp = backlog
@@ -125,7 +121,7 @@ async function capture(
     : [];
   const within = stores.filter(({ name }) => all.within().includes(name));
   const faults = await breakGlassFaults(within, config.host.id, destination.breakGlass, signal);
-  return report(config, result, measured, { names, all, caughtUp, faults, requests: requestsTo(stores) });
+  return report(config, result, request, { names, all, caughtUp, faults, requests: requestsTo(stores) });
 }
 
 /** The snapshots are stored: what is not remembered of them is no failure. */
@@ -157,12 +153,10 @@ function wanted({ composition }: CommandContext, config: Config, words: readonly
   });
 }
 
-type Measured = ReadonlyMap<string, { readonly plain: number; readonly stored: number }>;
-
 function report(
   config: Config,
   { runId, outcomes, findings, recordError, ...result }: BackupResult,
-  measured: Measured,
+  request: BackupRequest,
   stores: StoresReport,
 ): Outcome {
   const columns = [
@@ -175,8 +169,7 @@ function report(
     { title: "TIME", right: true },
     { title: "CONTENT" },
   ];
-  const rows = outcomes.map(({ component, manifest, startedAt, finishedAt }) => {
-    const plain = measured.get(component)?.plain ?? 0;
+  const rows = outcomes.map(({ component, manifest, startedAt, finishedAt, bytesRead }) => {
     const stored = manifest ? storedBytes(manifest) : 0;
     const time = durationText(finishedAt - startedAt);
     return manifest
@@ -184,13 +177,13 @@ function report(
           component,
           manifest.completeness,
           manifest.snapshotId,
-          sizeText(plain),
+          sizeText(bytesRead),
           sizeText(stored),
-          ratioText(plain, stored),
+          ratioText(bytesRead, stored),
           time,
           contentsText(manifest),
         ]
-      : [component, "failed", "none", sizeText(plain), "", "", time, ""];
+      : [component, "failed", "none", sizeText(bytesRead), "", "", time, ""];
   });
   const notes = outcomes.flatMap(({ component, manifest, error }) => {
     if (error) return [`\n${component}: ${errorText(error)}`];
@@ -212,6 +205,7 @@ function report(
       storesText(stores) +
       faultsText(stores) +
       unrecorded +
+      requestText(request, outcomes) +
       next,
     document: {
       command: "backup",
@@ -220,15 +214,19 @@ function report(
       ...(stores.names.length > 1 && { stores: storesDocument(stores) }),
       requests: stores.requests,
       runId,
+      requestId: request.requestId,
       exitCode,
-      components: outcomes.map(({ component, manifest, error, startedAt, finishedAt }) => ({
+      components: outcomes.map(({ component, manifest, error, startedAt, finishedAt, bytesRead }) => ({
         component,
         outcome: manifest?.completeness ?? "failed",
         snapshotId: manifest?.snapshotId,
+        offered: request.bases.get(component),
+        kind: manifest?.kind,
+        base: manifest?.base,
         startedAt: new Date(startedAt).toISOString(),
         cutAt: manifest?.cutAt,
         finishedAt: new Date(finishedAt).toISOString(),
-        bytesRead: measured.get(component)?.plain ?? 0,
+        bytesRead,
         bytesStored: manifest ? storedBytes(manifest) : 0,
         facts: manifest?.facts,
         warnings: manifest?.warnings,
@@ -239,6 +237,14 @@ function report(
       warnings: findings?.map(({ code, names }) => ({ code, count: names.length, names })),
     },
   };
+}
+
+/** What a controller asked for, and what came of its bases. Empty where none did. */
+function requestText({ requestId, bases }: BackupRequest, outcomes: BackupResult["outcomes"]): string {
+  const asked = requestId === undefined ? "" : `\nAsked for as ${requestId}.\n`;
+  const unused = outcomes.filter(({ component, manifest }) => bases.has(component) && manifest?.kind === "full");
+  if (unused.length === 0) return asked;
+  return `${asked}\nCaptured in full, not built on what is known to be intact: ${unused.map(({ component }) => component).join(", ")}.\n`;
 }
 
 async function estimate(context: CommandContext, config: Config, components: readonly Component[]): Promise<Outcome> {

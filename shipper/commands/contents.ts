@@ -55,10 +55,6 @@ export function wordsOf(name: string): string {
     .toLowerCase();
 }
 
-/** Bytes of a snapshot's own packs, as stored. */
-export const storedBytes = ({ packs }: Pick<Manifest, "packs">): number =>
-  packs.reduce((sum, { bytes }) => sum + bytes, 0);
-
 /** A manifest's warnings as text: `3 × mailbox not captured`. */
 export const warningsText = ({ warnings }: Pick<Manifest, "warnings">): string =>
   warnings.map(({ code, count }) => `${countText(count)} × ${wordsOf(code)}`).join(", ");

@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { listComponents } from "../../core/catalog.ts";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
+import { storedBytes } from "../../core/manifest.ts";
 import type { Check } from "../components/component.ts";
 import { configuredNames } from "../composition.ts";
 import {
@@ -23,7 +24,6 @@ import { componentsNamed, momentOf } from "./arguments.ts";
 import { checksTable, outcomeText } from "./checks-table.ts";
 import { type ChosenSnapshot, chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { storedBytes } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 

@@ -2,12 +2,13 @@ import { type CatalogEntry, listHosts, listSnapshots } from "../../core/catalog.
 import { readTrust } from "../../core/enrolment.ts";
 import { asMailarkError, exitCodes } from "../../core/errors.ts";
 import { addressOfManifest, hostPrefix } from "../../core/keys.ts";
+import { storedBytes } from "../../core/manifest.ts";
 import { errorDocument } from "../terminal/error-text.ts";
 import { countOf, sizeText, timeText } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import type { CommandContext, Outcome } from "./command.ts";
-import { contentsText, idTimeText, storedBytes } from "./contents.ts";
+import { contentsText, idTimeText } from "./contents.ts";
 import { warnOfFuture } from "./future.ts";
 import { openNamedStore, openSource, type SourceOptions, warnUnlessPinned } from "./source.ts";
 

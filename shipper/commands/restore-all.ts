@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { asMailarkError, MailarkError } from "../../core/errors.ts";
+import { storedBytes } from "../../core/manifest.ts";
 import { journalPath, lockPath } from "../composition.ts";
 import { type Config, readConfig } from "../config.ts";
 import { type Demand, filesOf, refuseWithoutRoom, shareOf, targetOf } from "../free-space.ts";
@@ -15,7 +16,6 @@ import {
 } from "../restore/restore-host.ts";
 import { control } from "../restore/services.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { storedBytes } from "./contents.ts";
 import {
   type Choice,
   type HostPlan,

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
 import type { ComponentName } from "../../core/keys.ts";
-import type { Manifest } from "../../core/manifest.ts";
+import { type Manifest, storedBytes } from "../../core/manifest.ts";
 import type { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Check, Component, Place, PlannedItem, Selection } from "../components/component.ts";
 import { refuseUnlessEmpty } from "../components/target-names.ts";
@@ -13,7 +13,7 @@ import { componentNamed, momentOf } from "./arguments.ts";
 import { checksTable } from "./checks-table.ts";
 import { chooseSnapshot } from "./chosen-snapshot.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { contentsText, storedBytes } from "./contents.ts";
+import { contentsText } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
 import { restoreAll } from "./restore-all.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";

@@ -1,14 +1,14 @@
 import { findSnapshot } from "../../core/catalog.ts";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
 import { type ComponentName, componentNames, componentPrefix, manifestKey, patterns } from "../../core/keys.ts";
-import type { Manifest } from "../../core/manifest.ts";
+import { type Manifest, storedBytes } from "../../core/manifest.ts";
 import { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { PlannedItem } from "../components/component.ts";
 import { countOf, countText, durationText, sizeText, timeText } from "../terminal/quantity.ts";
 import { facts, table } from "../terminal/table.ts";
 import { componentsNamed, momentOf } from "./arguments.ts";
 import type { CommandContext, Outcome } from "./command.ts";
-import { storedBytes, warningsText, wordsOf } from "./contents.ts";
+import { warningsText, wordsOf } from "./contents.ts";
 import { openKeyring, readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 

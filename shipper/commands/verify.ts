@@ -2,7 +2,7 @@ import { type CatalogEntry, listSnapshots } from "../../core/catalog.ts";
 import { exitCodes, MailarkError } from "../../core/errors.ts";
 import { Keyring } from "../../core/keyring.ts";
 import { type ComponentName, componentNames, patterns } from "../../core/keys.ts";
-import type { Manifest } from "../../core/manifest.ts";
+import { type Manifest, storedBytes } from "../../core/manifest.ts";
 import { SnapshotReader } from "../../core/snapshot-reader.ts";
 import type { Finding } from "../../core/verification.ts";
 import { type VerifiedSnapshot, verifyHost } from "../../core/verify-host.ts";
@@ -13,7 +13,6 @@ import { countOf, durationText, sizeText } from "../terminal/quantity.ts";
 import { table } from "../terminal/table.ts";
 import { componentsNamed } from "./arguments.ts";
 import { type CommandContext, type Outcome, worldOf } from "./command.ts";
-import { storedBytes } from "./contents.ts";
 import { readIdentities } from "./identity.ts";
 import { openSource, type Source, type SourceOptions, warnUnlessPinned } from "./source.ts";
 

@@ -223,6 +223,7 @@ describe("a run record and an enrolment", () => {
     format: "mailark-run/1",
     hostId: "host-1",
     runId: snapshotId,
+    requestId: "d32c5kddcf5bb8c3",
     startedAt: time,
     finishedAt: time,
     tools: {},
@@ -233,7 +234,12 @@ describe("a run record and an enrolment", () => {
         cutAt: time,
         finishedAt: time,
         outcome: "complete",
+        offered: snapshotId,
         snapshotId,
+        kind: "incremental",
+        base: snapshotId,
+        bytesRead: 2,
+        bytesStored: 1,
         warnings: [{ code: "BINLOG_OFF", count: 1 }],
       },
       {
@@ -265,7 +271,11 @@ describe("a run record and an enrolment", () => {
   });
 
   test.each([
-    ["run", run, /^(components\.\d+(\.(snapshotId|cutAt|error|error\.hint))?|(components\.\d+\.)?warnings(\.\d+)?)$/],
+    [
+      "run",
+      run,
+      /^(requestId|components\.\d+(\.(offered|snapshotId|kind|base|bytes\w+|cutAt|error|error\.hint))?|(components\.\d+\.)?warnings(\.\d+)?)$/,
+    ],
     ["enrolment", enrolment, /^drillRecipient$/],
   ] as const)("are refused without any member that they must have: %s", (kind, document, mayBeAbsent) => {
     for (const path of pathsOf(document)) {

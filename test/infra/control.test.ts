@@ -224,6 +224,7 @@ describe("a document", () => {
       ["", "mysql=20261121T020000.000Z-k3m9x2qa7b"],
       ["mysql=latest", "mysql=20261121T020000.000Z-k3m9x2qa7b;id", "x=20261121T020000.000Z-k3m9x2qa7b"],
     ],
+    ["backup", "RequestId", ["", "d32c5kddcf5bb8c3", "by-hand_1.2"], ["-x", ".", "a b", "$(id)", "a".repeat(101)]],
     ["restore", "To", ["/srv/restored"], ["srv", "/srv/a b", "/srv/$(id)", "-rf", "/srv/`id`"]],
     ["restore", "At", ["latest", "2026-11-21T02:00Z"], ["now", "--all", "latest;"]],
     ["restore", "Fingerprint", ["a".repeat(64)], ["a".repeat(63), ""]],

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { generateIdentity } from "../../core/age/age.ts";
 import { MailarkError } from "../../core/errors.ts";
+import { parseDocument } from "../../core/manifest.ts";
 import { type Clock, systemClock } from "../../core/ports/clock.ts";
 import { nodeFiles } from "../../core/ports/files.ts";
 import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
@@ -10,6 +11,7 @@ import { backup } from "../../shipper/backup.ts";
 import type { CaptureContext, Captured, Component } from "../../shipper/components/component.ts";
 import type { Comparison } from "../../shipper/consistency/comparison.ts";
 import { nodeProcesses } from "../../shipper/processes.ts";
+import type { BackupRequest } from "../../shipper/request.ts";
 import { sealingKeys } from "../../shipper/sealing-keys.ts";
 import { memoryStore } from "../fixtures/memory-store.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
@@ -26,6 +28,7 @@ function run(
   signal = new AbortController().signal,
   comparison?: Comparison,
   clock: Clock = systemClock,
+  request?: BackupRequest,
 ) {
   const hostId = "host-1";
   const stateDirectory = scratchDirectory();
@@ -39,7 +42,10 @@ function run(
   });
   const signer = signerOf(generateSigningKey());
   const breakGlass = { "restore.sh": Buffer.from("#!/bin/sh\n"), "format.md": Buffer.from("# The format\n") };
-  return backup(components, { store, hostId, signer, keys, breakGlass }, world, {}, comparison);
+  return backup(components, { store, hostId, signer, keys, breakGlass }, world, {
+    comparison,
+    ...(request && { request }),
+  });
 }
 
 const runsOf = (objects: ReadonlyMap<string, Buffer>) =>
@@ -174,6 +180,59 @@ test.each(["before its record", "while its record is stored"])(
     expect(clock.now()).toBe(10_000);
   },
 );
+
+describe("the record of a run", () => {
+  const base = "20261121T020000.000Z-k3m9x2qa7b";
+  const sealing = (name: Component["name"], error?: MailarkError) =>
+    component(name, async ({ writer, keys }) => {
+      await writer.part("globals", Readable.from([Buffer.alloc(70_000, "row ")]), await keys.host());
+      if (error) throw error;
+      return nothing;
+    });
+
+  test("says whose wish it was, what was offered to build on, that nothing was, and how much was read and stored", async () => {
+    const store = memoryStore();
+    const request = { requestId: "by-hand-1", bases: new Map([["mail", base] as const, ["redis", base] as const]) };
+    await run([sealing("mysql"), sealing("mail")], store, undefined, undefined, undefined, request);
+    const [record] = runsOf(store.objects);
+    const stored = (name: string) =>
+      [...store.objects].find(([key]) => key.includes(`/${name}/`) && key.endsWith(".pack"))![1].length;
+    expect(record.requestId).toBe("by-hand-1");
+    expect(record.components).toMatchObject([
+      { component: "mysql", kind: "full", bytesRead: 70_000, bytesStored: stored("mysql") },
+      { component: "mail", kind: "full", offered: base, bytesRead: 70_000, bytesStored: stored("mail") },
+    ]);
+    expect(record.components[0]).not.toHaveProperty("offered");
+    for (const each of record.components) expect(each).not.toHaveProperty("base");
+    // What a reader of it makes of it, this one among them.
+    expect(parseDocument("run", record)).toEqual(record);
+  });
+
+  test("of one that nobody asked for has no word of a request", async () => {
+    const store = memoryStore();
+    await run([sealing("mysql")], store);
+    expect(runsOf(store.objects)[0]).not.toHaveProperty("requestId");
+  });
+
+  test("says of a component that failed why, and how far it came, and not whom it failed with", async () => {
+    const store = memoryStore();
+    const error = new MailarkError("DUMP_FAILED", "the dump failed", {
+      detail: "alice@example.com",
+      hint: "look at it",
+    });
+    await run([sealing("mysql", error)], store);
+    const [record] = runsOf(store.objects);
+    expect(record.components).toMatchObject([
+      {
+        outcome: "failed",
+        bytesRead: 70_000,
+        error: { code: "DUMP_FAILED", message: "the dump failed", hint: "look at it" },
+      },
+    ]);
+    expect(JSON.stringify(record)).not.toContain("alice");
+    expect(record.components[0]).not.toHaveProperty("bytesStored");
+  });
+});
 
 describe("a comparison", () => {
   const order: string[] = [];

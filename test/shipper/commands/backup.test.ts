@@ -73,6 +73,31 @@ test("a backup whose record alone is refused says what was stored, and exits wit
   });
 });
 
+describe("a backup that a controller asks for", () => {
+  const base = "20261121T020000.000Z-k3m9x2qa7b";
+  const env = { MAILARK_REQUEST: "by-hand-1", MAILARK_BASE: `mail=${base} redis=${base}` };
+
+  test("says so, and that it captured in full in spite of its base", async () => {
+    const said = await host.configured(["backup"], { env });
+    expect(said).toMatchObject({ code: 0, stdout: expect.stringContaining("\nAsked for as by-hand-1.\n") });
+    expect(said.stdout).toContain("\nCaptured in full, not built on what is known to be intact: mail.\n");
+    const { json } = await host.configured(["backup", "--json"], { env });
+    expect(json).toMatchObject({ requestId: "by-hand-1", components: [{ kind: "full", offered: base }] });
+    expect((await host.configured(["verify"])).code).toBe(0);
+  });
+
+  test.each([["backup"], ["backup", "--dry-run"]])(
+    "is refused before anything is done where its base can not be read: %s %s",
+    async (...words) => {
+      const before = treeOf(host.storeDirectory);
+      const said = await host.configured(words, { env: { MAILARK_BASE: "mail=latest" } });
+      expect(said).toMatchObject({ code: 2, stdout: "" });
+      expect(said.stderr).toContain("Error: MAILARK_BASE is no list of bases\n");
+      expect(treeOf(host.storeDirectory)).toEqual(before);
+    },
+  );
+});
+
 describe("a restore script that the store damaged on its way", () => {
   const script = () =>
     join(host.storeDirectory, Object.keys(treeOf(host.storeDirectory)).find((path) => path.endsWith("restore.sh"))!);
