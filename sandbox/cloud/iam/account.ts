@@ -1,4 +1,5 @@
 import type { Resource, Stack } from "../template/stack.ts";
+import { only, placeOf } from "../understood.ts";
 import type { Caller } from "./caller.ts";
 import { type Decision, decide, type Request } from "./decide.ts";
 import { managedByAws } from "./managed-by-aws.ts";
@@ -64,7 +65,7 @@ function policiesOfRole(role: Resource, resources: readonly Resource[]): readonl
     return found === undefined ? managedByAws(arn) : documentOf(found);
   });
   const inline = (Policies as readonly { PolicyName: string; PolicyDocument: unknown }[]).map((each) =>
-    readPolicy(each.PolicyDocument, `${nameOf(role)}.${each.PolicyName}`, "identity"),
+    readPolicy(each.PolicyDocument, `${placeOf(role)}.${each.PolicyName}`, "identity"),
   );
   const attached = resources
     .filter(ofType("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"))
@@ -75,15 +76,15 @@ function policiesOfRole(role: Resource, resources: readonly Resource[]): readonl
 
 function documentOf(policy: Resource): Policy {
   only(policy, ["Description", "ManagedPolicyName", "Path", "PolicyDocument", "PolicyName", "Roles"]);
-  return readPolicy(policy.properties.PolicyDocument, nameOf(policy), "identity");
+  return readPolicy(policy.properties.PolicyDocument, placeOf(policy), "identity");
 }
 
 /** By ARN of what they hang on. */
 function policiesOfResources(resources: readonly Resource[]): ReadonlyMap<string, Policy> {
   const found = new Map<string, Policy>();
   const hang = (arn: string, document: unknown, from: Resource) => {
-    if (found.has(arn)) throw new Error(`${nameOf(from)}: ${arn} has a policy already`);
-    found.set(arn, readPolicy(document, nameOf(from), from.type === "AWS::IAM::Role" ? "trust" : "resource"));
+    if (found.has(arn)) throw new Error(`${placeOf(from)}: ${arn} has a policy already`);
+    found.set(arn, readPolicy(document, placeOf(from), from.type === "AWS::IAM::Role" ? "trust" : "resource"));
   };
   for (const each of resources) {
     const { type, properties, attributes } = each;
@@ -138,13 +139,4 @@ function arnOf(ref: string, type: string, resources: readonly Resource[]): strin
 /** An object has its bucket's policy. */
 function ownerOfPolicy(resource: string): string {
   return resource.startsWith("arn:aws:s3:::") ? resource.split("/")[0]! : resource;
-}
-
-function only({ properties, ...resource }: Resource, known: readonly string[]): void {
-  const unknown = Object.keys(properties).find((name) => !known.includes(name));
-  if (unknown !== undefined) throw new Error(`${nameOf(resource)}: ${unknown} is not understood`);
-}
-
-function nameOf({ stack, logicalId }: Pick<Resource, "stack" | "logicalId">): string {
-  return `${stack}.${logicalId}`;
 }

@@ -1,0 +1,24 @@
+/** What is not known is refused: a property or an input that was ignored would make the sandbox say yes to what AWS does not. */
+import type { ApiCall } from "./service.ts";
+import type { Resource } from "./template/stack.ts";
+
+type Named = Pick<Resource, "stack" | "logicalId">;
+
+/** `STACK.LOGICALID`, as errors about a resource begin. */
+export const placeOf = ({ stack, logicalId }: Named): string => `${stack}.${logicalId}`;
+
+/** @throws Error that begins `STACK.LOGICALID: `, where a resource, or a part of its properties, has one that is not named here. */
+export function only(resource: Resource, known: readonly string[], part: object = resource.properties): void {
+  const unknown = unknownOf(part, known);
+  if (unknown !== undefined) throw new Error(`${placeOf(resource)}: ${unknown} is not understood`);
+}
+
+/** @throws Error where a call has an input that is not named here. */
+export function onlyInput({ operation, input }: ApiCall, known: readonly string[]): void {
+  const unknown = unknownOf(input, known);
+  if (unknown !== undefined) throw new Error(`${operation}: ${unknown} is not understood`);
+}
+
+function unknownOf(given: object, known: readonly string[]): string | undefined {
+  return Object.entries(given).find(([name, value]) => value !== undefined && !known.includes(name))?.[0];
+}
