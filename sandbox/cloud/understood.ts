@@ -1,8 +1,8 @@
 /** What is not known is refused: a property or an input that was ignored would make the sandbox say yes to what AWS does not. */
-import type { ApiCall } from "./service.ts";
 import type { Resource } from "./template/stack.ts";
 
 type Named = Pick<Resource, "stack" | "logicalId">;
+type Asked = { readonly operation: string; readonly input: object };
 
 /** `STACK.LOGICALID`, as errors about a resource begin. */
 export const placeOf = ({ stack, logicalId }: Named): string => `${stack}.${logicalId}`;
@@ -14,7 +14,7 @@ export function only(resource: Resource, known: readonly string[], part: object 
 }
 
 /** @throws Error where a call has an input that is not named here. */
-export function onlyInput({ operation, input }: ApiCall, known: readonly string[]): void {
+export function onlyInput({ operation, input }: Asked, known: readonly string[]): void {
   const unknown = unknownOf(input, known);
   if (unknown !== undefined) throw new Error(`${operation}: ${unknown} is not understood`);
 }
