@@ -1,7 +1,6 @@
 /** A conversation with the server through its command-line client: one connection, any number of questions. */
 import { MailarkError } from "../../../core/errors.ts";
 import { type Exit, howEnded } from "../../processes.ts";
-import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
@@ -74,12 +73,17 @@ function failureOf({ scrub }: Connection, exit: Exit, complaint: string): Mailar
 }
 
 /** Runs `work` with a session of its own, and closes that. */
-export function withSession<T>(
+export async function withSession<T>(
   connection: Connection,
   world: SessionWorld,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  return closing(openSession(connection, world), work);
+  const session = await openSession(connection, world);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
 }
 
 /** The server's error number in what a client or dump program complained of: 1227 is a missing privilege. */

@@ -4,7 +4,6 @@
  */
 import { MailarkError } from "../../../core/errors.ts";
 import { outputOf, type Processes } from "../../processes.ts";
-import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { leashed, reach, telling } from "../elsewhere.ts";
 import { readPassword, type SecretFile, writeSecretFile } from "../secret-file.ts";
@@ -147,12 +146,17 @@ export async function openConnection(options: ConnectionOptions, world: World): 
 }
 
 /** Runs `work` with a connection of its own, and closes that. Throws as {@link openConnection} does, and what `work` throws. */
-export function withConnection<T>(
+export async function withConnection<T>(
   options: ConnectionOptions,
   world: World,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  return closing(openConnection(options, world), work);
+  const connection = await openConnection(options, world);
+  try {
+    return await work(connection);
+  } finally {
+    connection.close();
+  }
 }
 
 /** libpq takes a password file for none unless it is a plain file; the environment of a program can be read by its own user only. */

@@ -1,7 +1,6 @@
 /** A conversation with the server through psql: one connection to one database, any number of questions. */
 import { MailarkError } from "../../../core/errors.ts";
 import { type Exit, howEnded } from "../../processes.ts";
-import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
@@ -103,13 +102,18 @@ function failureOf({ scrub }: Connection, exit: Exit, complaint: string): Mailar
 }
 
 /** Runs `work` with a session of its own, and closes that. */
-export function withSession<T>(
+export async function withSession<T>(
   connection: Connection,
   world: SessionWorld,
   work: (session: Session) => Promise<T>,
   database?: string,
 ): Promise<T> {
-  return closing(openSession(connection, world, database), work);
+  const session = await openSession(connection, world, database);
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
 }
 
 /** The server's SQLSTATE in what psql complained of: `42501` is a missing privilege. */
