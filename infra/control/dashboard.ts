@@ -8,12 +8,7 @@ import type { MailarkFunction } from "./mailark-function.ts";
 export function dashboard(
   scope: Construct,
   name: string,
-  {
-    dispatch,
-    verify,
-    api,
-    alerts,
-  }: Readonly<Record<"dispatch" | "verify" | "api", MailarkFunction>> & { alerts: Alerts },
+  { dispatch, verify, alerts }: { dispatch: MailarkFunction; verify: MailarkFunction; alerts: Alerts },
 ): void {
   const period = Duration.hours(1);
   new Dashboard(scope, "Dashboard", {
@@ -33,7 +28,6 @@ export function dashboard(
           left: [
             dispatch.function.metricErrors({ period }),
             verify.function.metricErrors({ period }),
-            api.function.metricErrors({ period }),
             alerts.deadLetters.metricApproximateNumberOfMessagesVisible({ period }),
           ],
         }),

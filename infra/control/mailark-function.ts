@@ -21,8 +21,6 @@ export interface FunctionProps {
   readonly alerts: Alerts;
   readonly timeoutMinutes: number;
   readonly memoryMb: number;
-  /** Whoever wakes it waits for its answer: it is not tried again, and leaves no dead letters. @default it is handed events */
-  readonly answers?: true;
 }
 
 /**
@@ -34,8 +32,7 @@ export class MailarkFunction extends Construct {
   readonly #role: Role;
   readonly #name: string;
 
-  constructor(scope: Construct, id: string, props: FunctionProps) {
-    const { name, deployment, alerts, timeoutMinutes, memoryMb, answers } = props;
+  constructor(scope: Construct, id: string, { name, deployment, alerts, timeoutMinutes, memoryMb }: FunctionProps) {
     super(scope, id);
     const functionName = `${deployment.name}-${name}`;
     this.#name = functionName;
@@ -55,7 +52,7 @@ export class MailarkFunction extends Construct {
         resources: [logGroup.logGroupArn],
       }),
     );
-    for (const statement of answers ? [] : buryStatements(alerts)) this.#role.addToPolicy(statement);
+    for (const statement of buryStatements(alerts)) this.#role.addToPolicy(statement);
     this.function = new NodejsFunction(this, "Function", {
       functionName,
       entry: fileURLToPath(new URL(`../../lambdas/${name}/handler.ts`, import.meta.url)),
@@ -67,12 +64,10 @@ export class MailarkFunction extends Construct {
       logGroup,
       timeout: Duration.minutes(timeoutMinutes),
       memorySize: memoryMb,
-      ...(!answers && {
-        retryAttempts: 2,
-        maxEventAge: Duration.hours(6),
-        // The library's own would add every call of the key.
-        onFailure: { bind: () => ({ destination: alerts.deadLetters.queueArn }) },
-      }),
+      retryAttempts: 2,
+      maxEventAge: Duration.hours(6),
+      // The library's own would add every call of the key.
+      onFailure: { bind: () => ({ destination: alerts.deadLetters.queueArn }) },
       environment: {
         POWERTOOLS_SERVICE_NAME: functionName,
         POWERTOOLS_METRICS_NAMESPACE: metricNamespace,

@@ -29,11 +29,10 @@ export function s3ControlStore(client: S3Client, Bucket: string): ControlStore {
       }
     },
 
-    async *list(Prefix, { signal, startAfter } = {}) {
+    async *list(Prefix, { signal } = {}) {
       let ContinuationToken: string | undefined;
       do {
-        const from = ContinuationToken === undefined ? { StartAfter: startAfter } : { ContinuationToken };
-        const asked = { Bucket, Prefix, ...from };
+        const asked = { Bucket, Prefix, ...(ContinuationToken !== undefined && { ContinuationToken }) };
         const page = await client.send(new ListObjectsV2Command(asked), options(signal)).catch((error) => {
           throw controlError(error, "list");
         });

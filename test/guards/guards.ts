@@ -8,6 +8,7 @@ import { doctorGuards } from "./doctor.ts";
 import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
 import { judgementGuards } from "./judgement.ts";
+import { lambdaGuards } from "./lambda.ts";
 import { mailGuards } from "./mail.ts";
 import { postgresGuards } from "./postgres.ts";
 import { programGuards } from "./program.ts";
@@ -25,6 +26,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
+  ...lambdaGuards,
   ...s3Guards,
   ...formatGuards,
   ...ageGuards,

@@ -1,0 +1,91 @@
+import { describe, expect, test } from "vitest";
+import type { Json } from "../../../../sandbox/cloud/template/assembly.ts";
+import { arnOf, logs, queue, shop } from "../../../fixtures/one-function.ts";
+
+describe("an event", () => {
+  const failing = "exports.handler = async () => { throw new Error('sold out') }";
+  const events = (more: Record<string, Json> = {}): Record<string, Json> => ({
+    Events: {
+      Type: "AWS::Lambda::EventInvokeConfig",
+      Properties: {
+        FunctionName: { Ref: "Shop" },
+        Qualifier: "$LATEST",
+        DestinationConfig: { OnFailure: { Destination: queue } },
+        ...more,
+      },
+    },
+  });
+  const minute = 60_000;
+
+  test("that fails is tried again after one minute and after two more, and then told to the failure destination", async () => {
+    const { invoke, advance, sum, delivered } = await shop({ code: failing, resources: events() });
+    await invoke({ wares: 7 }, { InvocationType: "Event" });
+    for (const [wait, runs] of [
+      [0, 1],
+      [minute - 1, 1],
+      [1, 2],
+      [2 * minute - 1, 2],
+      [1, 3],
+      [600 * minute, 3],
+    ] as const) {
+      await advance(wait);
+      expect(sum("Invocations")).toBe(runs);
+    }
+    expect(delivered).toMatchObject([{ to: queue, as: { kind: "session", session: "shop" } }]);
+    expect(JSON.parse(delivered[0]!.payload)).toMatchObject({
+      timestamp: "2030-03-01T12:03:00.000Z",
+      requestContext: {
+        condition: "RetriesExhausted",
+        approximateInvokeCount: 3,
+        functionArn: `${arnOf("shop")}:$LATEST`,
+      },
+      requestPayload: { wares: 7 },
+      responseContext: { statusCode: 200, functionError: "Unhandled" },
+      responsePayload: { errorType: "Error", errorMessage: "sold out" },
+    });
+    expect([sum("AsyncEventsReceived"), sum("AsyncEventAge"), sum("AsyncEventsDropped")]).toEqual([1, 4 * minute, 1]);
+  });
+
+  test("that is too old is tried no more", async () => {
+    const resources = events({ MaximumEventAgeInSeconds: 90 });
+    const { invoke, advance, sum, delivered } = await shop({ code: failing, resources });
+    await invoke({}, { InvocationType: "Event" });
+    await advance(10 * minute);
+    expect(sum("Invocations")).toBe(2);
+    expect(JSON.parse(delivered[0]!.payload).requestContext.condition).toBe("EventAgeExceeded");
+  });
+
+  test("that is throttled is tried again until there is room, which counts as no attempt", async () => {
+    const code = "exports.handler = (event) => new Promise((r) => setTimeout(r, 400, event))";
+    const properties = { ReservedConcurrentExecutions: 1 };
+    const { invoke, advance, sum } = await shop({ code, properties, resources: events({ MaximumRetryAttempts: 0 }) });
+    await Promise.all([1, 2, 3].map((each) => invoke(each, { InvocationType: "Event" })));
+    await advance(minute);
+    expect(sum("Invocations")).toBe(3);
+    expect(sum("Throttles")).toBeGreaterThan(0);
+    expect(sum("Errors")).toBe(0);
+  });
+
+  test("that is given up lies among the dead letters as it came, with what happened in attributes", async () => {
+    const resources = events({ MaximumRetryAttempts: 0, DestinationConfig: {} });
+    const properties = { DeadLetterConfig: { TargetArn: queue } };
+    const { invoke, advance, delivered } = await shop({ code: failing, properties, resources });
+    await invoke({ wares: 7 }, { InvocationType: "Event" });
+    await advance(0);
+    expect(delivered).toMatchObject([
+      { payload: '{"wares":7}', attributes: { ErrorCode: "200", ErrorMessage: "sold out" } },
+    ]);
+  });
+
+  test("that is given up by a function whose role may not tell is lost, and the cloud says so", async () => {
+    const resources = events({ MaximumRetryAttempts: 0 });
+    const { invoke, advance, delivered, sum, notes } = await shop({ code: failing, resources, policies: [logs] });
+    await invoke({}, { InvocationType: "Event" });
+    await advance(0);
+    expect(delivered).toEqual([]);
+    expect(sum("DestinationDeliveryFailures")).toBe(1);
+    expect(notes).toContainEqual(
+      expect.stringMatching(/^lambda: what shop leaves for .*:dead is lost: shop\/shop may not sqs:SendMessage/),
+    );
+  });
+});
