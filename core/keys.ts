@@ -124,6 +124,9 @@ export function isDataKey(key: string): boolean {
 export const manifestBeside = (dataKey: string): string =>
   checkedKey(`${dataKey.slice(0, dataKey.lastIndexOf("/"))}/manifest.json`);
 
+/** The id in the key of an object that a host stores; `undefined` where no host does. */
+export const hostOfKey = (key: string): string | undefined => /^(?:hosts|keyring)\/([^/]+)\//.exec(key)?.[1];
+
 /** Whether it is the key of a run's record. */
 export function isRunKey(key: string): boolean {
   const [hosts, hostId = "", runs, file = "", ...rest] = key.split("/");

@@ -27,6 +27,6 @@ export const hostTag = { key: "mailark", value: "host" } as const;
 /** Parameter of SSM, a SecureString, that holds the drill key. It is put there by hand and is no part of a stack. */
 export const drillKeyParameter = ({ name }: Pick<Named, "name">) => `/${name}/drill-key`;
 
-/** URL of the vault as a store in a host's configuration. */
+/** URL of the vault as a store in a host's configuration. Its policy knows hosts by {@link userId}. */
 export const storeUrl = (named: Named) =>
-  `s3://${bucketName(named, "data")}?region=${named.region}&keyring=${bucketName(named, "keyring")}`;
+  `s3://${bucketName(named, "data")}?region=${named.region}&keyring=${bucketName(named, "keyring")}&host-id=sts`;

@@ -18,6 +18,7 @@ import type { S3RequestsOptions } from "../core/stores/s3-requests.ts";
 import type { S3Place } from "../core/stores/s3-url.ts";
 import type { ObjectEraser, ObjectReader, ObjectReplacer, ObjectWriter } from "../core/stores/store.ts";
 import type { UsageMeter } from "../core/stores/usage.ts";
+import type { CallerId } from "./caller-id.ts";
 import { certsComponent } from "./components/certs/component.ts";
 import type { Component } from "./components/component.ts";
 import { configsComponent } from "./components/configs/component.ts";
@@ -35,6 +36,7 @@ import { type ComponentConfigs, type Config, stateDirectoryOf } from "./config.t
 import { nodeProcesses, type Processes } from "./processes.ts";
 import { readText } from "./state-files.ts";
 import { placeOf, storeIdentity } from "./store-url.ts";
+import { toldApart } from "./stores/told-apart.ts";
 
 /** The ways to the machine. */
 export interface Ports {
@@ -53,6 +55,8 @@ export interface Composition extends Ports {
   openReplacer(url: string, options?: Patience): ObjectReplacer | undefined;
   /** A component as configured or, without a configuration, as far as a restore into a directory needs it. */
   component(name: ComponentName, configs?: ComponentConfigs): Component;
+  /** Throws as {@link CallerId} where AWS does not say it in spite of the retries. */
+  readonly callerId: CallerId;
   /** Read from this program's own package. */
   breakGlass(): BreakGlass;
 }
@@ -115,6 +119,8 @@ export function compose(ports: Ports): Composition {
       });
     },
 
+    callerId: (region, signal) => callerIdWith(ports, region, signal),
+
     breakGlass: () => ({
       "restore.sh": ownFile(files, "./break-glass/restore.sh"),
       "format.md": ownFile(files, "../docs/format.md"),
@@ -133,8 +139,13 @@ function storeAt(url: string, ports: Ports, { tries, failed, ...how }: S3Request
   const { s3, directory } = placeOf(url);
   if (directory !== undefined) return fileStore(directory, ports);
   const open = (bucket: string) => withRetries(s3At({ ...s3, bucket }, how), retrying(ports, { tries, failed }));
-  const { bucket, keyringBucket } = s3;
-  return keyringBucket === undefined ? open(bucket) : dividedStore(open(bucket), open(keyringBucket));
+  const { bucket, keyringBucket, hostId, region } = s3;
+  const store = keyringBucket === undefined ? open(bucket) : dividedStore(open(bucket), open(keyringBucket));
+  return hostId === "sts" ? toldApart(store, (signal) => callerIdWith(ports, region, signal)) : store;
+}
+
+function callerIdWith(ports: Ports, region: string, signal: AbortSignal | undefined): Promise<string> {
+  return persist(retrying(ports), signal, async () => (await import("./caller-id.ts")).callerId(region, signal));
 }
 
 function s3At(place: S3Place, how?: S3RequestsOptions) {

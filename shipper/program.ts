@@ -217,9 +217,9 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     .option("--strict", "warnings, and what can not be looked at, make the exit status 1 as well")
     .action((what, options, command) => perform(doctor(within(command), { ...options, what })));
 
-  verb("enrol", "introduce this host to the configured store, when that is new", "mailark enrol").action((_, command) =>
-    perform(enrol(within(command))),
-  );
+  verb("enrol", "introduce this host to the configured stores, and say how it is approved", "mailark enrol")
+    .alias("enroll")
+    .action((_, command) => perform(enrol(within(command))));
   return program;
 }
 

@@ -12,6 +12,8 @@ export interface S3Place {
   readonly keyringBucket: string | undefined;
   /** What all keys begin with in the bucket: empty, or ending in a slash. */
   readonly prefix: string;
+  /** How hosts are called there. `sts`: as their credentials are, ROLE-ID:SESSION. `undefined`: as they like. */
+  readonly hostId: "sts" | undefined;
   /** `undefined`: AWS. */
   readonly endpoint: string | undefined;
   readonly region: string;
@@ -32,6 +34,7 @@ const example = "s3://BUCKET/PREFIX?region=eu-central-1";
 /** What may stand in a URL, after the `?`. */
 export const s3Parameters = [
   "keyring",
+  "host-id",
   "region",
   "endpoint",
   "path-style",
@@ -100,6 +103,7 @@ export function parseS3Url(url: string): S3Place {
   return {
     bucket: authority,
     keyringBucket,
+    hostId: choice(given, "host-id", ["sts"]),
     prefix: prefix === "" ? "" : `${prefix}/`,
     endpoint,
     region,

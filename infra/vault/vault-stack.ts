@@ -77,5 +77,9 @@ export class VaultStack extends Stack implements Vault {
       value: storeUrl(deployment),
       description: "URL of the store in a host's configuration",
     });
+    new CfnOutput(this, "ControlBucket", {
+      value: bucketName(deployment, "control"),
+      description: "where hosts are approved, below control/hosts/",
+    });
   }
 }

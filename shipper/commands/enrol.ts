@@ -1,5 +1,6 @@
 import { asMailarkError, exitCodes, type MailarkError } from "../../core/errors.ts";
 import { enrolmentKey } from "../../core/keys.ts";
+import { approvalOf, approvalText } from "../approval.ts";
 import { stateDirectory } from "../composition.ts";
 import { readConfig, readSigner } from "../config.ts";
 import { enrol as introduce, introductionOf } from "../enrol.ts";
@@ -30,6 +31,9 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
   const errors = stores.flatMap(({ error }) => error ?? []);
   if (errors.length === stores.length) throw errors[0];
   const exitCode = errors.length > 0 ? exitCodes.partial : exitCodes.ok;
+  const { fingerprint } = signer;
+  const urls = config.stores.map(({ url }) => url);
+  const approval = approvalOf(urls, { hostId: host.id, name: host.name, fingerprint });
   return {
     exitCode,
     text: [
@@ -41,14 +45,15 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
             : `${storeIdentity(url)} knew this host already: nothing was written.`,
       ),
       `host id      ${host.id}`,
-      `fingerprint  ${signer.fingerprint}`,
+      `fingerprint  ${fingerprint}`,
       "The fingerprint must be the one on the recovery sheet.",
-      "",
+      ...(approval ? ["", approvalText(approval)] : [""]),
     ].join("\n"),
     document: {
       command: "enrol",
       hostId: host.id,
-      fingerprint: signer.fingerprint,
+      fingerprint,
+      approval,
       stores: stores.map(({ url, isNew, error }) => ({
         store: storeIdentity(url),
         new: isNew,

@@ -8,6 +8,7 @@ import { type ComponentName, componentNames } from "../../core/keys.ts";
 import type { Files } from "../../core/ports/files.ts";
 import { generateSigningKey, type Signer, signerOf } from "../../core/signed-document.ts";
 import { probeStore, type StoreProbe } from "../../core/stores/probe.ts";
+import { type Approval, approvalOf, approvalText } from "../approval.ts";
 import type { World } from "../components/component.ts";
 import { configSchema, defaultStateDirectory, refuseUnlessPrivate } from "../config.ts";
 import { configTemplate } from "../config-template.ts";
@@ -68,6 +69,7 @@ export async function init(context: CommandContext, options: InitOptions): Promi
   const told = { mailRoot, mysqlSocket: path(options.mysqlSocket), mysqlDefaultsFile: path(options.mysqlDefaultsFile) };
   const names = componentsNamed(options.component ?? []);
   refuseStrayPlaces(names, told);
+  const hostId = await newHostId(context, stores);
   const world = worldOf(context);
   const found = await survey(names, told, world);
   const components = componentNames.filter((each) => isActive(found.components.get(each)));
@@ -75,7 +77,6 @@ export async function init(context: CommandContext, options: InitOptions): Promi
 
   const made = options.recoveryRecipient === undefined ? generateIdentity() : undefined;
   const recoveryRecipient = made?.recipient ?? options.recoveryRecipient!;
-  const hostId = `h-${randomBytes(10).toString("hex")}`;
   const name = options.name ?? hostname();
   const createdAt = new Date(clock.now()).toISOString();
   const text = configTemplate({
@@ -120,12 +121,13 @@ export async function init(context: CommandContext, options: InitOptions): Promi
     createdAt,
     components,
   };
+  const approval = approvalOf(stores, sheet);
   const breakGlass = breakGlassVersion(composition.breakGlass());
   refuseWhereConfigured(files, configPath);
   writeDurably(files, configPath, text);
   return {
     exitCode: exitCodes.ok,
-    text: textOf(context, names, found, sheet, breakGlass, probes),
+    text: textOf(context, names, found, sheet, breakGlass, probes, approval),
     document: {
       command: "init",
       exitCode: exitCodes.ok,
@@ -135,11 +137,18 @@ export async function init(context: CommandContext, options: InitOptions): Promi
       restore: restoreCommands(sheet),
       breakGlass: breakGlassCommands(sheet, breakGlass),
       probes,
+      approval,
       notCaptured: inactive(found),
     },
     // Without its sheet the host would back up for nobody.
     revoke: () => files.unlinkSync(configPath),
   };
+}
+
+/** A store in AWS may know this host already, by the credentials that it has; elsewhere an id is made up. */
+async function newHostId({ composition, signal }: CommandContext, stores: readonly string[]): Promise<string> {
+  const knowing = stores.map((store) => placeOf(store).s3).find((place) => place?.hostId === "sts");
+  return knowing ? composition.callerId(knowing.region, signal) : `h-${randomBytes(10).toString("hex")}`;
 }
 
 function refuseWhereConfigured(files: Files, path: string): void {
@@ -208,6 +217,7 @@ function textOf(
   sheet: RecoverySheet,
   breakGlass: string,
   probes: readonly (StoreProbe & { readonly store: string })[],
+  approval: Approval | undefined,
 ): string {
   const config = configNamed ? ` --config ${shellWord(configPath)}` : "";
   const open = inactive(found);
@@ -224,6 +234,6 @@ function textOf(
     const can = findings.map(({ question, answer }) => `${question}: ${answer ? "yes" : "no"}`);
     lines.push(`${store} ${can.join(", ")}.`, ...guarantee.map((sentence) => `  ${sentence}`));
   }
-  const next = `Next: mailark backup${config}\n`;
+  const next = `${approval ? `${approvalText(approval)}\n` : ""}Next: mailark backup${config}\n`;
   return `${lines.map((line) => `${printable(line)}\n`).join("")}\n${recoverySheet(sheet, breakGlass)}\n${next}`;
 }

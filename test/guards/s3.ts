@@ -11,6 +11,60 @@ const aside = "test/shipper/sealing-keys-aside.test.ts";
 /** The store in S3, what asks it again, and a host that may only create. */
 export const s3Guards: readonly Guard[] = [
   {
+    guard: "a host of AWS is a role's session",
+    file: "shipper/caller-id.ts",
+    find: "if (!/^AROA[A-Z0-9]+:/.test(userId)) {",
+    replace: 'if (userId === "") {',
+    test: { file: "test/shipper/caller-id.test.ts", name: "names no host where it is %s" },
+  },
+  {
+    guard: "a session's name is taken into keys only where it can stand there",
+    file: "shipper/caller-id.ts",
+    find: "if (patterns.hostId.test(userId)) return userId;",
+    replace: "if (userId) return userId;",
+    test: { file: "test/shipper/caller-id.test.ts", name: "names no host where it is %s" },
+  },
+  {
+    guard: "a refusal of the host's own objects is told as it is",
+    file: "shipper/stores/told-apart.ts",
+    find: "if (own === hostId) return refusal;",
+    replace: "",
+    test: {
+      file: "test/shipper/stores/told-apart.test.ts",
+      name: "a refusal of what is the host's own is told as it is",
+    },
+  },
+  {
+    guard: "nobody is asked whose credentials they are but after a refusal",
+    file: "shipper/stores/told-apart.ts",
+    find: 'if (error.code !== "STORE_FORBIDDEN") throw error;',
+    replace: "",
+    test: {
+      file: "test/shipper/stores/told-apart.test.ts",
+      name: "nobody is asked where the store takes it, or fails in another way",
+    },
+  },
+  {
+    guard: "a machine with another's configuration is told so",
+    file: "shipper/composition.ts",
+    find: 'return hostId === "sts" ?',
+    replace: "return hostId === undefined ?",
+    test: {
+      file: "test/e2e/host-in-aws.test.ts",
+      name: "a machine that took over another's configuration is told so by each command that stores, and stores nothing",
+    },
+  },
+  {
+    guard: "an approval that is there is not replaced by a paste",
+    file: "shipper/approval.ts",
+    find: " --if-none-match '*'",
+    replace: "",
+    test: {
+      file: "test/e2e/host-in-aws.test.ts",
+      name: "a host of the vault is called as its credentials are, and what it prints approves it",
+    },
+  },
+  {
     guard: "an object in S3 is created and never replaced",
     file: upload,
     find: 'conditional ? { IfNoneMatch: "*" } : {}',

@@ -41,6 +41,14 @@ describe("the URL of a store in S3", () => {
     expect(parseS3Url("s3://backups?endpoint=https://s3.example.com&path-style=false").pathStyle).toBe(false);
   });
 
+  test("may say that it knows hosts by their credentials, in one way", () => {
+    expect(parseS3Url("s3://data?region=r&host-id=sts").hostId).toBe("sts");
+    expect(parseS3Url("s3://data?region=r").hostId).toBeUndefined();
+    expect(() => parseS3Url("s3://data?region=r&host-id=mail-1")).toThrow(
+      "host-id in the URL of the store must be sts",
+    );
+  });
+
   test("may name another bucket for the keyring", () => {
     expect(parseS3Url("s3://data?region=r&keyring=keys").keyringBucket).toBe("keys");
   });
