@@ -61,8 +61,8 @@ export interface Cloud {
   readonly assembly: string;
   /** Judges by every policy of the stacks, with the keys that every request has; notes what was used. */
   allows(caller: Caller, need: Need): boolean;
-  /** What a session of the role signs with, at S3 and everywhere else. */
-  credential(roleName: string, sessionName: string): Credential;
+  /** What a session of the role signs with, at S3 and everywhere else, until `expiresAt` (default: for ever). */
+  credential(roleName: string, sessionName: string, expiresAt?: number): Credential;
   /** Puts an event on the default bus. Resolves when it was handed once to every target that wants it: retries come later. */
   publish(event: CloudEvent): Promise<void>;
   /**
@@ -86,9 +86,40 @@ export interface Cloud {
 export interface ApiCall {
   /** `SendCommand`; for REST what the route is called in the API reference. */
   readonly operation: string;
-  /** Members as the API reference has them, whatever the protocol. */
+  /** Members as the API reference has them, whatever the protocol; by the Query protocol every scalar is a text. */
   readonly input: Readonly<Record<string, unknown>>;
   readonly caller: Caller;
+}
+
+/** An operation of an API that is a method and a path. */
+export interface Route {
+  readonly operation: string;
+  /** `ANY` is every method. */
+  readonly method: string;
+  /** `/2015-03-31/functions/{FunctionName}/invocations`; `{rest+}` at the end takes all that is left. */
+  readonly path: string;
+  /** Members of the operation's input; without it those of the path and of a JSON body. */
+  readonly input?: (request: RestRequest) => Readonly<Record<string, unknown>>;
+  /** How the output is sent; without it as a JSON body, with 200. */
+  readonly reply?: (output: Readonly<Record<string, unknown>>) => HttpReply;
+}
+
+export interface RestRequest {
+  readonly method: string;
+  /** Decoded. */
+  readonly path: string;
+  /** What stands for each `{name}` of the route's path. */
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: ReadonlyMap<string, string>;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export interface HttpReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
 }
 
 export interface Service {
@@ -105,11 +136,13 @@ export interface Service {
   /** Called once when all is made. */
   begin?(): void;
   /**
-   * Answers a call of its API. It judges by itself (`cloud.allows`), for it knows what the call is about.
+   * Answers a call of its API, with members as they go into JSON: times in seconds. It judges by itself (`cloud.allows`), for it knows what the call is about.
    *
    * @throws CallRefused as the real one refuses; any other error is a defect of the sandbox, also for an operation that is not known.
    */
   answer?(call: ApiCall): Promise<Readonly<Record<string, unknown>>>;
+  /** Of an API by REST. One by JSON or Query needs none: the operation is named there. */
+  readonly routes?: readonly Route[];
   /** Takes a delivery to a resource of its own. @throws CallRefused. */
   accept?(delivery: Delivery): Promise<void>;
   /** Of the one service that has the default bus: {@link Cloud.publish}. */

@@ -96,6 +96,13 @@ export function isLeftOut(caller: Caller, principals: readonly Principal[]): boo
   }
 }
 
+/** What `GetCallerIdentity` says of somebody with a key. @throws Error for one without. */
+export function identityOf(caller: Caller): { readonly UserId: string; readonly Arn: string } {
+  const { "aws:userid": UserId, "aws:PrincipalArn": Arn } = contextOfCaller(caller);
+  if (UserId === undefined || Arn === undefined) throw new Error(`a ${caller.kind} has no key`);
+  return { UserId, Arn: caller.kind === "session" ? sessionArn(caller) : Arn };
+}
+
 function sessionArn({ account, role, session }: Extract<Caller, { kind: "session" }>): string {
   return `arn:aws:sts::${account}:assumed-role/${role.slice(role.lastIndexOf("/") + 1)}/${session}`;
 }

@@ -107,12 +107,12 @@ export class Conversation {
 
   /** Signed, known, permitted; or an S3Error. */
   #admit(): Exchange {
-    const { request, world, settings, authority } = this.#around;
+    const { request, world, settings, authority, requestId } = this.#around;
     const asked = incoming(request, authority);
     this.#incoming = asked;
     Object.assign(this.answered, { bucket: asked.bucket, key: asked.key });
-    const { clock, region } = world;
-    const signing = authenticate(asked, { clock, region, credentials: settings.credentials });
+    const { clock, signersClock, region } = world;
+    const signing = authenticate(asked, { clock, signersClock, region, credentials: settings.credentials });
     this.answered.who = signing.credential.name;
     const operation = recognise(asked);
     this.answered.operation = operation;
@@ -133,7 +133,7 @@ export class Conversation {
     const payload = (wanted: { readonly algorithm: ChecksumAlgorithm; readonly md5: boolean }) =>
       payloadOf(call.headers, this.#body(), signing, { ...wanted, verify: world.rules.checksums });
     return {
-      ...{ call, world, may, demand, payload },
+      ...{ call, world, requestId, may, demand, payload },
       get bucket() {
         return known(bucket);
       },

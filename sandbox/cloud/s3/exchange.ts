@@ -3,6 +3,7 @@ import type { Judged } from "./access.ts";
 import type { Bucket } from "./bucket.ts";
 import type { ChecksumAlgorithm } from "./checksums.ts";
 import type { Need } from "./credentials.ts";
+import type { OperationName } from "./operations.ts";
 import type { Payload } from "./payload.ts";
 import type { XmlElement } from "./xml.ts";
 
@@ -16,10 +17,26 @@ export interface Rules {
   versions: boolean;
 }
 
+/** An object that was made, by whichever call. */
+export interface CreatedObject {
+  readonly operation: OperationName;
+  readonly bucket: string;
+  readonly key: string;
+  readonly bytes: number;
+  readonly etag: string;
+  /** `undefined` in a bucket without versions. */
+  readonly versionId: string | undefined;
+  /** Of two of one key, the greater one came later: both are as long. */
+  readonly sequencer: string;
+  readonly requestId: string;
+}
+
 /** All that the server keeps. */
 export interface World {
   readonly region: string;
   readonly clock: Clock;
+  readonly signersClock: Clock;
+  readonly created: (object: CreatedObject) => void;
   readonly rules: Rules;
   readonly buckets: Map<string, Bucket>;
   /** Where bodies are written. */
@@ -32,6 +49,7 @@ export interface Exchange {
   readonly world: World;
   /** @throws S3Error where there is no such bucket. */
   readonly bucket: Bucket;
+  readonly requestId: string;
   may(need: Need): boolean;
   /** @throws S3Error when the caller may not do one of these. */
   demand(needs: readonly Need[]): void;

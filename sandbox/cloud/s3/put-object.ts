@@ -56,9 +56,9 @@ export function etagOf(attributes: Attributes, md5: Buffer | undefined): string 
   return (etagIsMd5(attributes) && md5 !== undefined ? md5 : randomBytes(16)).toString("hex");
 }
 
-/** Makes content the newest version of the call's key, in one step; or removes its bytes and throws. */
+/** Makes content the newest version of the call's key, in one step, and tells of it; or removes its bytes and throws. */
 export async function commit(
-  { call, bucket, world }: Exchange,
+  { call, bucket, world, requestId }: Exchange,
   content: Content,
   condition: Precondition,
 ): Promise<Version> {
@@ -70,6 +70,12 @@ export async function commit(
   }
   const keeping = bucket.versioning === "Enabled" && world.rules.versions;
   const { version, replaced } = bucket.add(call.key, content, world.clock.now(), keeping);
+  world.created({
+    ...{ operation: call.operation, bucket: bucket.name, key: call.key, requestId },
+    ...{ bytes: content.body.bytes, etag: content.etag },
+    versionId: bucket.versioning === undefined ? undefined : version.versionId,
+    sequencer: bucket.revision(call.key).toString(16).padStart(16, "0").toUpperCase(),
+  });
   for (const each of replaced) await each.content?.body.remove();
   return version;
 }

@@ -7,7 +7,7 @@ import { type Clock, systemClock } from "../../../core/ports/clock.ts";
 import { makeBucket } from "./buckets.ts";
 import { type Answered, Conversation, type Settings } from "./conversation.ts";
 import type { Credential } from "./credentials.ts";
-import type { Rules, World } from "./exchange.ts";
+import type { CreatedObject, Rules, World } from "./exchange.ts";
 import { link } from "./link.ts";
 import type { LockMode } from "./object-lock.ts";
 
@@ -29,6 +29,10 @@ export interface S3Options {
   readonly region?: string;
   /** Default: the machine's. */
   readonly clock?: Clock;
+  /** What the signatures of requests are dated by. Default: `clock`. */
+  readonly signersClock?: Clock;
+  /** Is told of each object that was made, before whoever made it is. */
+  readonly created?: (object: CreatedObject) => void;
 }
 
 export interface S3Server {
@@ -54,11 +58,15 @@ export async function startS3({
   buckets = [],
   region = "us-east-1",
   clock = systemClock,
+  signersClock = clock,
+  created = () => {},
 }: S3Options): Promise<S3Server> {
   await mkdir(directory, { recursive: true });
   const world: World = {
     region,
     clock,
+    signersClock,
+    created,
     rules: { conditions: true, checksums: true, versions: true },
     buckets: new Map(
       buckets.map((bucket) => [bucket.name, makeBucket({ ...bucket, createdAt: clock.now() })] as const),

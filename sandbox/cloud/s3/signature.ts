@@ -22,25 +22,35 @@ export interface Signing {
 
 const allowedSkew = 15 * 60_000;
 
+export interface Authority {
+  readonly clock: Pick<Clock, "now">;
+  /** What signatures are dated by. Default: `clock`. */
+  readonly signersClock?: Pick<Clock, "now"> | undefined;
+  readonly region: string;
+  readonly credentials: readonly Credential[];
+  /** Default: `s3`. */
+  readonly service?: string;
+  /** SHA-256 of the body in hex, of a request that does not say it. Default: it must. */
+  readonly payload?: string;
+}
+
 /**
- * Who sent this request: AWS Signature Version 4 in the `Authorization` header, with S3's rules (the path is encoded
- * once; every `x-amz-` header must be signed).
- * Source: "Authenticating Requests: Using the Authorization Header", Amazon S3 API reference.
+ * Who sent this request: AWS Signature Version 4 in the `Authorization` header; every `x-amz-` header must be signed. The
+ * path is encoded once for S3, and twice for all others.
+ * Sources: "Authenticating Requests: Using the Authorization Header", Amazon S3 API reference; "Create a signed AWS API
+ * request", IAM user guide.
  *
- * @throws S3Error when the request is not signed by a known key, for this region, within 15 minutes of the clock.
+ * @throws S3Error when the request is not signed by a known key, for this region and service, within 15 minutes of the
+ *   clock.
  */
 export function authenticate(
   request: SignedRequest,
-  {
-    clock,
-    region,
-    credentials,
-  }: { readonly clock: Clock; readonly region: string; readonly credentials: readonly Credential[] },
+  { clock, signersClock = clock, region, credentials, service = "s3", payload: computed }: Authority,
 ): Signing {
   const { headers, query } = request;
   if (query.has("X-Amz-Signature") || query.has("X-Amz-Algorithm")) throw notImplemented("presigned requests");
   if (headers.authorization === undefined) throw new S3Error("AccessDenied", "Access Denied");
-  const { accessKeyId, date, scopeRegion, service, signedHeaders, signature } = parsed(headers.authorization);
+  const { accessKeyId, date, scopeRegion, signedHeaders, signature, ...scoped } = parsed(headers.authorization);
   if (scopeRegion !== region) {
     throw new S3Error(
       "AuthorizationHeaderMalformed",
@@ -48,14 +58,16 @@ export function authenticate(
       { elements: { Region: region } },
     );
   }
-  if (service !== "s3") throw malformed(`incorrect service "${service}". This endpoint belongs to "s3".`);
+  if (scoped.service !== service) {
+    throw malformed(`incorrect service "${scoped.service}". This endpoint belongs to "${service}".`);
+  }
 
   const credential = credentials.find((each) => each.accessKeyId === accessKeyId);
   if (credential === undefined) throw unknownKey(accessKeyId);
   checkToken(credential, headers["x-amz-security-token"], clock.now());
   const timestamp = headers["x-amz-date"] ?? "";
-  checkTime(timestamp, date, clock.now());
-  const payload = headers["x-amz-content-sha256"];
+  checkTime(timestamp, date, signersClock.now());
+  const payload = headers["x-amz-content-sha256"] ?? computed;
   if (payload === undefined) {
     throw new S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256");
   }
@@ -66,9 +78,9 @@ export function authenticate(
     });
   }
 
-  const scope = `${date}/${region}/s3/aws4_request`;
-  const canonical = canonicalRequest(request, signedHeaders, payload);
-  const key = [date, region, "s3", "aws4_request"].reduce<Buffer>(
+  const scope = `${date}/${region}/${service}/aws4_request`;
+  const canonical = canonicalRequest(request, signedHeaders, payload, service === "s3" ? encoded : encodedTwice);
+  const key = [date, region, service, "aws4_request"].reduce<Buffer>(
     (each, text) => hmac(each, text),
     Buffer.from(`AWS4${credential.secretAccessKey}`),
   );
@@ -81,6 +93,11 @@ export function authenticate(
     );
   }
   return { credential, key, timestamp, scope, signature };
+}
+
+/** The service that a request says it is signed for; `undefined` where it is not signed so. */
+export function serviceOf(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : parsed(authorization).service;
 }
 
 /** Checks the signatures inside a chunked body, each of which covers the one before it. */
@@ -170,18 +187,27 @@ function checkTime(timestamp: string, date: string, now: number): void {
   }
 }
 
-function canonicalRequest(request: SignedRequest, signedHeaders: readonly string[], payload: string): string {
+function canonicalRequest(
+  request: SignedRequest,
+  signedHeaders: readonly string[],
+  payload: string,
+  ofPath: (text: string) => string,
+): string {
   const query = [...request.query]
     .map(([name, value]) => `${encoded(name)}=${encoded(value)}`)
     .sort((a, b) => (a < b ? -1 : 1));
   const headers = signedHeaders.map((name) => `${name}:${(request.headers[name] ?? "").trim().replace(/\s+/g, " ")}\n`);
-  const path = request.path.split("/").map(encoded).join("/");
+  const path = request.path.split("/").map(ofPath).join("/");
   return [request.method, path, query.join("&"), headers.join(""), signedHeaders.join(";"), payload].join("\n");
 }
 
 /** RFC 3986, as AWS wants it: all but the unreserved characters. */
 function encoded(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+}
+
+function encodedTwice(text: string): string {
+  return encoded(encoded(text));
 }
 
 function hmac(key: Buffer, text: string): Buffer {

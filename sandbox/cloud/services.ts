@@ -1,0 +1,6 @@
+import type { Cloud, Service } from "./service.ts";
+import { iamService } from "./services/iam/iam-service.ts";
+import { stsService } from "./services/sts/sts-service.ts";
+
+/** Every service but S3, which has a server of its own. One that is added here is in the sandbox. */
+export const services: readonly ((cloud: Cloud) => Service)[] = [iamService, stsService];
