@@ -1,6 +1,7 @@
 /** A conversation with the server through its command-line client: one connection, any number of questions. */
 import { MailarkError } from "../../../core/errors.ts";
 import { type Exit, howEnded } from "../../processes.ts";
+import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
@@ -73,17 +74,12 @@ function failureOf({ scrub }: Connection, exit: Exit, complaint: string): Mailar
 }
 
 /** Runs `work` with a session of its own, and closes that. */
-export async function withSession<T>(
+export function withSession<T>(
   connection: Connection,
   world: SessionWorld,
   work: (session: Session) => Promise<T>,
 ): Promise<T> {
-  const session = await openSession(connection, world);
-  try {
-    return await work(session);
-  } finally {
-    await session.close();
-  }
+  return closing(openSession(connection, world), work);
 }
 
 /** The server's error number in what a client or dump program complained of: 1227 is a missing privilege. */

@@ -4,6 +4,7 @@
  */
 import { MailarkError } from "../../../core/errors.ts";
 import { outputOf, type Processes } from "../../processes.ts";
+import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { leashed, reach, telling } from "../elsewhere.ts";
 import { readPassword, type SecretFile, writeSecretFile } from "../secret-file.ts";
@@ -146,17 +147,12 @@ export async function openConnection(options: ConnectionOptions, world: World): 
 }
 
 /** Runs `work` with a connection of its own, and closes that. Throws as {@link openConnection} does, and what `work` throws. */
-export async function withConnection<T>(
+export function withConnection<T>(
   options: ConnectionOptions,
   world: World,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const connection = await openConnection(options, world);
-  try {
-    return await work(connection);
-  } finally {
-    connection.close();
-  }
+  return closing(openConnection(options, world), work);
 }
 
 /** libpq takes a password file for none unless it is a plain file; the environment of a program can be read by its own user only. */

@@ -1,6 +1,7 @@
 /** A conversation with the server through psql: one connection to one database, any number of questions. */
 import { MailarkError } from "../../../core/errors.ts";
 import { type Exit, howEnded } from "../../processes.ts";
+import { closing } from "../closing.ts";
 import type { World } from "../component.ts";
 import { dialogueWith } from "../dialogue.ts";
 import type { Connection } from "./connection.ts";
@@ -102,18 +103,13 @@ function failureOf({ scrub }: Connection, exit: Exit, complaint: string): Mailar
 }
 
 /** Runs `work` with a session of its own, and closes that. */
-export async function withSession<T>(
+export function withSession<T>(
   connection: Connection,
   world: SessionWorld,
   work: (session: Session) => Promise<T>,
   database?: string,
 ): Promise<T> {
-  const session = await openSession(connection, world, database);
-  try {
-    return await work(session);
-  } finally {
-    await session.close();
-  }
+  return closing(openSession(connection, world, database), work);
 }
 
 /** The server's SQLSTATE in what psql complained of: `42501` is a missing privilege. */
