@@ -122,6 +122,7 @@ function commandLine(context: Context, print: (text: string) => void, perform: P
     "capture the components of this host, or those that are named",
     "mailark backup mail --dry-run",
   )
+    .option("--configured", "of those that are named, only what this host has: for one schedule of many hosts")
     .option("--dry-run", "look, and say what would be read")
     .action((components, options, command) => perform(backup(within(command), { ...options, components })));
 

@@ -38,6 +38,8 @@ import {
 /** What is captured. */
 export interface BackupOptions {
   readonly components: readonly string[];
+  /** Those of them that this host does not have are passed over. */
+  readonly configured?: boolean;
   readonly dryRun?: boolean;
 }
 
@@ -45,8 +47,9 @@ export interface BackupOptions {
 export async function backup(context: CommandContext, options: BackupOptions): Promise<Outcome> {
   const { composition, reporter } = context;
   const config = readConfig(composition.files, context.configPath);
-  const components = wanted(context, config, options.components);
+  const components = wanted(context, config, options);
   const request = readRequest(context.env);
+  if (components.length === 0) return nothingToDo(config, options.components);
   await context.background?.(config.background, (message) => reporter.log("info", message));
   if (options.dryRun) return estimate(context, config, components);
 
@@ -143,14 +146,28 @@ function comparisonOf(config: Config, components: readonly Component[], world: W
   return comparison({ accounts, components: configs, hostName: host.name }, names, world);
 }
 
-function wanted({ composition }: CommandContext, config: Config, words: readonly string[]): Component[] {
+function wanted(
+  { composition }: CommandContext,
+  config: Config,
+  { components, configured: few = false }: BackupOptions,
+): Component[] {
   const configured = configuredNames(config);
-  return componentsNamed(words, configured).map((name) => {
+  return componentsNamed(components, configured).flatMap((name) => {
     if (configured.includes(name)) return composition.component(name, config.components);
+    if (few) return [];
     throw new MailarkError("COMPONENT_UNKNOWN", `${name} is not configured on this host`, {
       hint: `add it below components in ${config.path}; there are ${configured.join(", ")}`,
     });
   });
+}
+
+function nothingToDo({ host }: Config, words: readonly string[]): Outcome {
+  const { ok: exitCode } = exitCodes;
+  return {
+    exitCode,
+    text: `This host has none of ${words.join(", ")} configured: nothing was captured.\n`,
+    document: { command: "backup", hostId: host.id, exitCode, components: [] },
+  };
 }
 
 function report(

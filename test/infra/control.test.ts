@@ -279,13 +279,13 @@ describe("a document", () => {
       const values = { Components: "mysql mail", Base: base, RequestId: "r-1" };
       expect(runScript("backup", values, 'echo "$#: $* $MAILARK_BASE $MAILARK_REQUEST"')).toEqual({
         status: 0,
-        output: `3: backup mysql mail ${base} r-1\n`,
+        output: `4: backup --configured mysql mail ${base} r-1\n`,
       });
     });
 
     test("a value is never read as shell, even where its pattern did not stop it", () => {
       const { output } = runScript("backup", { Components: "$(touch x);`id` *", Base: '"; id; "', RequestId: "" });
-      expect(output).toBe("word: backup\nword: $(touch\nword: x);`id`\nword: *\n");
+      expect(output).toBe("word: backup\nword: --configured\nword: $(touch\nword: x);`id`\nword: *\n");
       const restored = runScript("restore", {
         Component: "$(id)",
         Host: "h h",

@@ -73,6 +73,28 @@ test("a backup whose record alone is refused says what was stored, and exits wit
   });
 });
 
+describe("a backup of what is configured, of those that are named,", () => {
+  test("captures what this host has", async () => {
+    const { code, json } = await host.configured(["backup", "--configured", "mysql", "mail", "--json"]);
+    expect({ code, components: json.components }).toMatchObject({ code: 0, components: [{ component: "mail" }] });
+    expect(json.components).toHaveLength(1);
+  });
+
+  test("does nothing, and says so, where this host has none of them", async () => {
+    const before = treeOf(host.storeDirectory);
+    const said = await host.configured(["backup", "--configured", "mysql", "redis"]);
+    expect(said).toMatchObject({
+      code: 0,
+      stdout: "This host has none of mysql, redis configured: nothing was captured.\n",
+    });
+    expect(treeOf(host.storeDirectory)).toEqual(before);
+  });
+
+  test("still refuses what is no component", async () => {
+    expect((await host.configured(["backup", "--configured", "mail", "exchange"])).code).toBe(2);
+  });
+});
+
 describe("a backup that a controller asks for", () => {
   const base = "20261121T020000.000Z-k3m9x2qa7b";
   const env = { MAILARK_REQUEST: "by-hand-1", MAILARK_BASE: `mail=${base} redis=${base}` };
