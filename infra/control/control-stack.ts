@@ -5,6 +5,7 @@ import type { Deployment } from "../deployment.ts";
 import type { Vault } from "../vault/vault-stack.ts";
 import { alarm } from "./alarm.ts";
 import { Alerts, severities } from "./alerts.ts";
+import { api } from "./api.ts";
 import { dashboard } from "./dashboard.ts";
 import { dispatchFunction } from "./dispatch.ts";
 import { documents } from "./documents.ts";
@@ -23,6 +24,7 @@ export class ControlStack extends Stack {
     documents(this, deployment);
     const dispatch = dispatchFunction(this, deployment, alerts, access);
     const verify = verifyFunction(this, deployment, alerts, access);
+    const behindApi = api(this, deployment, alerts, access);
     schedules(this, { deployment, alerts, dispatch, verify });
     notices(this, deployment, alerts);
     alarm(this, alerts, {
@@ -54,7 +56,7 @@ export class ControlStack extends Stack {
         silence: "good",
       });
     }
-    dashboard(this, name, { dispatch, verify, alerts });
+    dashboard(this, name, { dispatch, verify, api: behindApi, alerts });
     new CfnOutput(this, "DispatchFunction", { value: dispatch.function.functionName });
     new CfnOutput(this, "VerifyFunction", { value: verify.function.functionName });
   }

@@ -8,7 +8,12 @@ import type { MailarkFunction } from "./mailark-function.ts";
 export function dashboard(
   scope: Construct,
   name: string,
-  { dispatch, verify, alerts }: { dispatch: MailarkFunction; verify: MailarkFunction; alerts: Alerts },
+  {
+    dispatch,
+    verify,
+    api,
+    alerts,
+  }: Readonly<Record<"dispatch" | "verify" | "api", MailarkFunction>> & { alerts: Alerts },
 ): void {
   const period = Duration.hours(1);
   new Dashboard(scope, "Dashboard", {
@@ -28,6 +33,7 @@ export function dashboard(
           left: [
             dispatch.function.metricErrors({ period }),
             verify.function.metricErrors({ period }),
+            api.function.metricErrors({ period }),
             alerts.deadLetters.metricApproximateNumberOfMessagesVisible({ period }),
           ],
         }),

@@ -1,4 +1,6 @@
 import { Aws, Duration } from "aws-cdk-lib";
+import { Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
+import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { Deployment } from "../deployment.ts";
@@ -50,6 +52,19 @@ export function dispatchFunction(
     {},
     "AWS knows no resource for listing machines and commands",
   );
+  new Rule(scope, "BackupRequested", {
+    ruleName: `${deployment.name}-backup-requested`,
+    description: "Somebody asks for a backup over the API",
+    eventPattern: { source: ["mailark"], detailType: ["Backup Requested"] },
+    targets: [
+      new LambdaFunction(dispatch.function, {
+        event: RuleTargetInput.fromEventPath("$.detail"),
+        deadLetterQueue: alerts.deadLetters,
+        retryAttempts: 10,
+        maxEventAge: Duration.hours(1),
+      }),
+    ],
+  });
   alarm(scope, alerts, {
     entry: "no-backup-started",
     severity: "critical",

@@ -21,6 +21,8 @@ export interface FunctionProps {
   readonly alerts: Alerts;
   readonly timeoutMinutes: number;
   readonly memoryMb: number;
+  /** Whoever wakes it waits for its answer: it is not tried again, and leaves no dead letters. @default it is handed events */
+  readonly answers?: true;
 }
 
 /**
@@ -32,7 +34,8 @@ export class MailarkFunction extends Construct {
   readonly #role: Role;
   readonly #name: string;
 
-  constructor(scope: Construct, id: string, { name, deployment, alerts, timeoutMinutes, memoryMb }: FunctionProps) {
+  constructor(scope: Construct, id: string, props: FunctionProps) {
+    const { name, deployment, alerts, timeoutMinutes, memoryMb, answers } = props;
     super(scope, id);
     const functionName = `${deployment.name}-${name}`;
     this.#name = functionName;
@@ -52,7 +55,7 @@ export class MailarkFunction extends Construct {
         resources: [logGroup.logGroupArn],
       }),
     );
-    for (const statement of buryStatements(alerts)) this.#role.addToPolicy(statement);
+    for (const statement of answers ? [] : buryStatements(alerts)) this.#role.addToPolicy(statement);
     this.function = new NodejsFunction(this, "Function", {
       functionName,
       entry: fileURLToPath(new URL(`../../lambdas/${name}/handler.ts`, import.meta.url)),
@@ -64,10 +67,12 @@ export class MailarkFunction extends Construct {
       logGroup,
       timeout: Duration.minutes(timeoutMinutes),
       memorySize: memoryMb,
-      retryAttempts: 2,
-      maxEventAge: Duration.hours(6),
-      // The library's own would add every call of the key.
-      onFailure: { bind: () => ({ destination: alerts.deadLetters.queueArn }) },
+      ...(!answers && {
+        retryAttempts: 2,
+        maxEventAge: Duration.hours(6),
+        // The library's own would add every call of the key.
+        onFailure: { bind: () => ({ destination: alerts.deadLetters.queueArn }) },
+      }),
       environment: {
         POWERTOOLS_SERVICE_NAME: functionName,
         POWERTOOLS_METRICS_NAMESPACE: metricNamespace,

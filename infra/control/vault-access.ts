@@ -33,7 +33,7 @@ export class VaultAccess {
     this.#unseal(to, "UnsealVault", ["kms:Decrypt"]);
   }
 
-  /** Reading and replacing what the controller knows, by the first part of its keys below `control/`. */
+  /** Reading and, where `write` names anything, replacing what the controller knows, by the first part of its keys below `control/`. */
   grantControl(
     to: MailarkFunction,
     { read, write }: { readonly read: readonly string[]; readonly write: readonly string[] },
@@ -46,13 +46,13 @@ export class VaultAccess {
       { CONTROL_BUCKET: bucketName(this.#deployment, "control") },
       reason,
     );
-    to.allow(
-      new PolicyStatement({ sid: "WriteControl", actions: ["s3:PutObject"], resources: below(write) }),
-      {},
-      reason,
-    );
     to.allow(new PolicyStatement({ sid: "ListControl", actions: ["s3:ListBucket"], resources: [bucket] }));
-    this.#unseal(to, "SealControl", ["kms:Decrypt", "kms:GenerateDataKey"]);
+    const writes = write.length > 0;
+    if (writes) {
+      const actions = ["s3:PutObject"];
+      to.allow(new PolicyStatement({ sid: "WriteControl", actions, resources: below(write) }), {}, reason);
+    }
+    this.#unseal(to, "SealControl", writes ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]);
   }
 
   #unseal(to: MailarkFunction, sid: string, actions: string[]) {

@@ -1,12 +1,12 @@
-import { Aws, Duration } from "aws-cdk-lib";
+import { Duration } from "aws-cdk-lib";
 import { Rule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction } from "aws-cdk-lib/aws-events-targets";
-import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Construct } from "constructs";
 import type { Deployment } from "../deployment.ts";
 import { bucketName } from "../names.ts";
 import { alarm } from "./alarm.ts";
 import type { Alerts } from "./alerts.ts";
+import { grantAnnounce } from "./bus-access.ts";
 import { MailarkFunction } from "./mailark-function.ts";
 import type { VaultAccess } from "./vault-access.ts";
 
@@ -17,7 +17,6 @@ export function verifyFunction(
   alerts: Alerts,
   vault: VaultAccess,
 ): MailarkFunction {
-  const { account, region } = deployment;
   const verify = new MailarkFunction(scope, "Verify", {
     name: "verify",
     deployment,
@@ -27,14 +26,7 @@ export function verifyFunction(
   });
   vault.grantRead(verify);
   vault.grantControl(verify, { read: ["hosts", "latest", "verdicts"], write: ["latest", "verdicts"] });
-  verify.allow(
-    new PolicyStatement({
-      sid: "Announce",
-      actions: ["events:PutEvents"],
-      resources: [`arn:${Aws.PARTITION}:events:${region}:${account}:event-bus/default`],
-      conditions: { StringEquals: { "events:source": "mailark" } },
-    }),
-  );
+  grantAnnounce(verify, deployment, ["Snapshot Judged", "Verification Requested"]);
   const target = () =>
     new LambdaFunction(verify.function, {
       deadLetterQueue: alerts.deadLetters,

@@ -18,5 +18,5 @@ export interface ControlStore {
    */
   replace(key: string, bytes: Buffer, over: Held | undefined, signal?: AbortSignal): Promise<boolean>;
   /** Keys that start with `prefix`, in their order. */
-  list(prefix: string, options?: Pick<ListOptions, "signal">): AsyncIterable<string>;
+  list(prefix: string, options?: Pick<ListOptions, "signal" | "startAfter">): AsyncIterable<string>;
 }

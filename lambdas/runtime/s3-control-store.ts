@@ -29,10 +29,11 @@ export function s3ControlStore(client: S3Client, Bucket: string): ControlStore {
       }
     },
 
-    async *list(Prefix, { signal } = {}) {
+    async *list(Prefix, { signal, startAfter } = {}) {
       let ContinuationToken: string | undefined;
       do {
-        const asked = { Bucket, Prefix, ...(ContinuationToken !== undefined && { ContinuationToken }) };
+        const from = ContinuationToken === undefined ? { StartAfter: startAfter } : { ContinuationToken };
+        const asked = { Bucket, Prefix, ...from };
         const page = await client.send(new ListObjectsV2Command(asked), options(signal)).catch((error) => {
           throw controlError(error, "list");
         });

@@ -7,6 +7,8 @@ const policies = "test/infra/policies.test.ts";
 const config = "test/infra/config.test.ts";
 const verify = "test/lambdas/verify/verify-snapshot.test.ts";
 const redTeam = "test/sandbox/cloud/red-team.test.ts";
+const api = "test/lambdas/api/routes.test.ts";
+const apiStack = "test/infra/api.test.ts";
 const dispatch = "test/lambdas/dispatch/dispatch-backup.test.ts";
 
 const verdicts: readonly Guard[] = [
@@ -102,6 +104,44 @@ const starts: readonly Guard[] = [
     find: "machines.filter(({ id }) => !running.has(id))",
     replace: "machines.filter(({ id }) => id)",
     test: { file: dispatch, name: "passes over a machine where one runs already, and says so" },
+  },
+  {
+    guard: "a backup is asked for once over the API",
+    file: "lambdas/api/request-backup.ts",
+    find: "if (before) return before;",
+    replace: "",
+    test: { file: api, name: "is started once, however often it is asked for" },
+  },
+  {
+    guard: "a request over the API is in the name of who signed it",
+    file: "lambdas/api/routes.ts",
+    find: "dispatchRequest.omit({ requestedBy: true })",
+    replace: "dispatchRequest.partial({ requestedBy: true })",
+    test: { file: api, name: "is refused with one sentence for %s" },
+  },
+  {
+    guard: "what can not be read is not left out of the list",
+    file: "lambdas/api/routes.ts",
+    find: "refusal(400, error.message);\n    throw error;",
+    replace: "refusal(400, error.message);\n    return refusal(400, String(error));",
+    test: { file: api, name: "is not made up where a record can not be read" },
+  },
+  {
+    guard: "IAM judges every route",
+    file: "infra/control/api.ts",
+    find: "    defaultAuthorizer: new HttpIamAuthorizer(),\n",
+    replace: "",
+    test: { file: apiStack, name: "takes no call that IAM has not judged" },
+  },
+  {
+    guard: "a function announces nothing but its own events",
+    file: "infra/control/bus-access.ts",
+    find: ', "events:detail-type": [...detailTypes]',
+    replace: "",
+    test: {
+      file: apiStack,
+      name: "has behind it what can ask for a backup and read what was written down, and nothing else",
+    },
   },
   {
     guard: "a replaced object of the control store is not replaced again",

@@ -35,7 +35,9 @@ describe("an alarm", () => {
   test("turns red when nothing is heard any more; only counters of faults may be silent", () => {
     const silent = alarms.filter(({ TreatMissingData }) => TreatMissingData !== "breaching");
     expect(silent.map(({ MetricName }) => MetricName).sort()).toEqual([
+      "5xx",
       "ApproximateNumberOfMessagesVisible",
+      "Errors",
       "Errors",
       "Errors",
       "NumberOfNotificationsFailed",
@@ -154,12 +156,18 @@ describe("a function", () => {
   const functions = all("AWS::Lambda::Function");
 
   test("runs on Node 24 for arm64, with a log of its own that ends", () => {
-    expect(functions.map(({ FunctionName }) => FunctionName)).toEqual(["mailark-dispatch", "mailark-verify"]);
+    expect(functions.map(({ FunctionName }) => FunctionName)).toEqual([
+      "mailark-dispatch",
+      "mailark-verify",
+      "mailark-api",
+    ]);
     for (const { Runtime, Architectures, LoggingConfig } of functions) {
       expect({ Runtime, Architectures }).toEqual({ Runtime: "nodejs24.x", Architectures: ["arm64"] });
       expect(LoggingConfig.LogGroup).toBeDefined();
     }
-    expect(all("AWS::Logs::LogGroup").map(({ RetentionInDays }) => RetentionInDays)).toEqual([400, 400]);
+    const logs = all("AWS::Logs::LogGroup").map(({ LogGroupName, RetentionInDays }) => [LogGroupName, RetentionInDays]);
+    const ofFunctions = functions.map(({ FunctionName }) => [`/aws/lambda/${FunctionName}`, 400]);
+    expect(logs).toEqual([...ofFunctions, ["/aws/vendedlogs/mailark-api", 400]]);
   });
 
   test("has a role of its own", () => {
@@ -167,9 +175,10 @@ describe("a function", () => {
     expect(new Set(roles).size).toBe(functions.length);
   });
 
-  test("that fails for good leaves its event among the dead letters", () => {
+  test("that fails for good leaves its event among the dead letters, where nobody waits for its answer", () => {
     const configs = all("AWS::Lambda::EventInvokeConfig");
-    expect(configs).toHaveLength(functions.length);
+    const named = configs.map(({ FunctionName }) => control.Resources[FunctionName.Ref]?.Properties.FunctionName);
+    expect(named).toEqual(["mailark-dispatch", "mailark-verify"]);
     for (const { DestinationConfig } of configs)
       expect(textOf(DestinationConfig.OnFailure.Destination)).toMatch(/DeadLetters/);
   });

@@ -107,6 +107,14 @@ const types: Readonly<Record<string, Returns>> = {
     const name = it.properties.Name ?? made(it);
     return { ref: name, attributes: { Arn: arn(it, "scheduler", `schedule-group/${name}`) } };
   },
+  "AWS::ApiGatewayV2::Api": (it) => {
+    const id = shortId(it);
+    const ApiEndpoint = `https://${id}.execute-api.${it.region}.amazonaws.com`;
+    return { ref: id, attributes: { ApiEndpoint, ApiId: id } };
+  },
+  "AWS::ApiGatewayV2::Integration": (it) => ({ ref: shortId(it), attributes: { IntegrationId: shortId(it) } }),
+  "AWS::ApiGatewayV2::Route": (it) => ({ ref: shortId(it), attributes: { RouteId: shortId(it) } }),
+  "AWS::ApiGatewayV2::Stage": (it) => only(it.properties.StageName),
   "AWS::Scheduler::Schedule": (it) => {
     const name = it.properties.Name ?? made(it);
     const group = it.properties.GroupName ?? "default";
@@ -132,6 +140,9 @@ function uuid(it: Bare): string {
     .toString("hex")
     .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
 }
+
+/** Ids of API Gateway: ten small letters and digits. */
+const shortId = (it: Bare) => uniqueId("", it).slice(0, 10).toLowerCase();
 
 /** Ids of IAM: a prefix that tells the kind, and 17 letters and digits. */
 function uniqueId(prefix: string, it: Bare): string {

@@ -34,6 +34,16 @@ describe("the control store in S3", () => {
     expect(keys).toEqual(["control/b/1", "control/b/2"]);
   });
 
+  test("lists what comes after a key, over as many pages as it takes", async () => {
+    const server = await sandboxS3();
+    const store = s3ControlStore(s3Client(server), "data");
+    const all = Array.from({ length: 1003 }, (_, index) => `control/b/${1000 + index}`);
+    for (const key of all) await store.replace(key, bytes, undefined);
+    const keys: string[] = [];
+    for await (const key of store.list("control/b/", { startAfter: all[0]! })) keys.push(key);
+    expect(keys).toEqual(all.slice(1));
+  });
+
   test("that can not be reached says so, and never that something is absent", async () => {
     const client = new S3Client({ endpoint: "http://127.0.0.1:1", region: "r", maxAttempts: 1, credentials: owner });
     onTestFinished(() => client.destroy());

@@ -1,0 +1,47 @@
+import type { z } from "zod";
+import { dispatchKey } from "../../core/keys.ts";
+import type { Clock } from "../../core/ports/clock.ts";
+import type { ControlStore } from "../control/control-store.ts";
+import { type Dispatch, readRecord } from "../control/records.ts";
+import type { dispatchRequest } from "../dispatch/request.ts";
+
+export interface RequestPorts {
+  readonly control: ControlStore;
+  readonly clock: Clock;
+  /** Has the function dispatch start it. It may be told more than once. */
+  readonly ask: (request: z.infer<typeof dispatchRequest>) => Promise<void>;
+}
+
+/** API Gateway waits 30 seconds for an answer; a large fleet takes longer to start. */
+const patienceMs = 12_000;
+const pauseMs = 300;
+
+/**
+ * Asks for a backup, once for each `requestId`, and waits a moment for what was started.
+ *
+ * @returns `undefined`: asked for, and not yet written down as started. {@link readDispatch} knows later.
+ */
+export async function requestBackup(
+  { control, clock, ask }: RequestPorts,
+  request: z.infer<typeof dispatchRequest>,
+  signal?: AbortSignal,
+): Promise<Dispatch | undefined> {
+  const before = await readDispatch(control, request.requestId, signal);
+  if (before) return before;
+  await ask(request);
+  for (let waited = 0; waited < patienceMs; waited += pauseMs) {
+    await clock.sleep(pauseMs, signal);
+    const started = await readDispatch(control, request.requestId, signal);
+    if (started) return started;
+  }
+  return undefined;
+}
+
+/** What was started for a request; `undefined`: nothing, or not yet. */
+export async function readDispatch(
+  control: ControlStore,
+  requestId: string,
+  signal?: AbortSignal,
+): Promise<Dispatch | undefined> {
+  return (await readRecord(control, "dispatch", dispatchKey(requestId), signal))?.record;
+}
