@@ -127,13 +127,6 @@ const starts: readonly Guard[] = [
     test: { file: api, name: "is not made up where a record can not be read" },
   },
   {
-    guard: "IAM judges every route",
-    file: "infra/control/api.ts",
-    find: "    defaultAuthorizer: new HttpIamAuthorizer(),\n",
-    replace: "",
-    test: { file: apiStack, name: "takes no call that IAM has not judged" },
-  },
-  {
     guard: "a function announces nothing but its own events",
     file: "infra/control/bus-access.ts",
     find: ', "events:detail-type": [...detailTypes]',

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { statementsOf, synthesize } from "./synthesized.ts";
+import { accountOf } from "../../sandbox/cloud/iam/account.ts";
+import { resolveStacks } from "../../sandbox/cloud/template/stack.ts";
+import { synthesizedStacks } from "../fixtures/synthesized-account.ts";
+import { statementsOf, synthesize, textOf } from "./synthesized.ts";
 
 const statements = statementsOf(
   synthesize({ replicaRegion: "eu-west-1", objectLock: { mode: "governance", days: 30 } }),
@@ -14,10 +17,37 @@ describe("of all policies of all stacks", () => {
     expect(allowed.length).toBeGreaterThan(10);
   });
 
-  test("none allows to delete an object, its version, or what keeps it", () => {
-    const ending =
-      /^s3:(Delete|Bypass|PutObjectRetention|PutObjectLegalHold|PutLifecycle|PutBucketVersioning|PutReplication)/i;
-    expect(wheres(granted.filter(({ actions }) => actions.some((action) => ending.test(action))))).toEqual([]);
+  test("none allows to delete anything, or to change what keeps it", () => {
+    const ending = [
+      /^s3:(Delete|Bypass|PutBucket|PutLifecycle|PutReplication|PutEncryption|PutObject.)/i,
+      /^kms:(Schedule|Disable|Put|CreateGrant|Update|Delete)/i,
+      /^(dynamodb|iam|logs|sns|sqs|ssm|scheduler|events|lambda|cloudwatch|cloudformation):(Delete|Put.*Policy|Purge)/i,
+    ];
+    const endingAll = granted.filter(({ actions }) =>
+      actions.some((action) => ending.some((each) => each.test(action))),
+    );
+    expect(wheres(endingAll)).toEqual([]);
+  });
+
+  test("none lets a role become another, change identities, or leave its account", () => {
+    const escaping = granted.filter(
+      ({ type, actions }) =>
+        type !== "AWS::IAM::Role" && actions.some((action) => /^(iam|sts|organizations):/.test(action)),
+    );
+    expect(wheres(escaping)).toEqual([]);
+  });
+
+  test("those of keys leave them to the account's policies, and to the services that seal with them", () => {
+    const loose = allowed
+      .filter(({ type }) => type === "AWS::KMS::Key")
+      .flatMap(({ principal, actions }) =>
+        actions
+          .filter((action) => action.includes("*"))
+          .map((action) => [textOf(Object.values(principal as object)[0]), action]),
+      );
+    const account = ["arn:aws:iam::111122223333:root", "kms:*"];
+    // The CDK's own grant for a rule's topic: a data key, with or without its plain half.
+    expect(loose).toEqual([account, account, account, ["events.amazonaws.com", "kms:GenerateDataKey*"]]);
   });
 
   test("none allows by wildcard, or by what it leaves out", () => {
@@ -76,6 +106,50 @@ describe("of all policies of all stacks", () => {
       ({ effect, principal }) => effect === "Allow" && JSON.stringify(principal ?? {}).includes('"*"'),
     );
     expect(wheres(open)).toEqual([]);
+  });
+});
+
+describe("whatever the policies say together, a session of", () => {
+  const stacks = resolveStacks(
+    synthesizedStacks({ replicaRegion: "eu-west-1", objectLock: { mode: "governance", days: 30 } }),
+    { parameterStore: { "/cdk-bootstrap/hnb659fds/version": "21" } },
+  );
+  const account = accountOf(stacks);
+  const resources = stacks.flatMap((stack) => stack.resources);
+  const namesOf = (type: string) => resources.filter((each) => each.type === type).map(({ ref }) => ref);
+  const roles = namesOf("AWS::IAM::Role");
+  const buckets = namesOf("AWS::S3::Bucket");
+  const keys = resources
+    .filter(({ type }) => type === "AWS::KMS::Key")
+    .map(({ attributes }) => attributes.Arn as string);
+  const onObjects = [
+    ...["DeleteObject", "DeleteObjectVersion", "BypassGovernanceRetention", "PutObjectTagging"],
+    ...["PutObjectVersionTagging", "PutObjectRetention", "PutObjectLegalHold", "PutObjectAcl"],
+  ];
+  const onBuckets = ["DeleteBucket", "DeleteBucketPolicy", "PutBucketPolicy", "PutBucketVersioning"];
+  const onKeys = ["ScheduleKeyDeletion", "DisableKey", "PutKeyPolicy"];
+  const attempts = [
+    ...buckets.flatMap((bucket) => [
+      ...["hosts/h/mail/s/manifest.json", "keyring/h/o/k.age", "control/latest/h/mail.json"].flatMap((key) =>
+        onObjects.map((action) => ({ action: `s3:${action}`, resource: `arn:aws:s3:::${bucket}/${key}` })),
+      ),
+      ...["PutLifecycleConfiguration", "PutReplicationConfiguration", ...onBuckets].map((action) => ({
+        action: `s3:${action}`,
+        resource: `arn:aws:s3:::${bucket}`,
+      })),
+    ]),
+    ...keys.flatMap((resource) => onKeys.map((action) => ({ action: `kms:${action}`, resource }))),
+  ];
+  const line = { "aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "aws:RequestedRegion": "eu-central-1" };
+
+  test("there are enough roles, buckets and keys to be worth the look", () => {
+    expect([roles.length > 5, buckets.length, keys.length]).toEqual([true, 6, 3]);
+  });
+
+  test.each(roles.map((role) => [role]))("%s can destroy, age out or lock nothing, nor end a key", (role) => {
+    const caller = account.session(role!, "i-0123456789abcdef0");
+    const done = attempts.filter((attempt) => account.judge({ caller, ...attempt, context: line }).allowed);
+    expect(done).toEqual([]);
   });
 });
 
