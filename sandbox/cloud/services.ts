@@ -1,6 +1,17 @@
 import type { Cloud, Service } from "./service.ts";
+import { cloudwatchService } from "./services/cloudwatch/cloudwatch-service.ts";
 import { iamService } from "./services/iam/iam-service.ts";
+import { kmsService } from "./services/kms/kms-service.ts";
+import { snsService } from "./services/sns/sns-service.ts";
+import { sqsService } from "./services/sqs/sqs-service.ts";
 import { stsService } from "./services/sts/sts-service.ts";
 
 /** Every service but S3, which has a server of its own. One that is added here is in the sandbox. */
-export const services: readonly ((cloud: Cloud) => Service)[] = [iamService, stsService];
+export const services: readonly ((cloud: Cloud) => Service)[] = [
+  iamService,
+  stsService,
+  kmsService,
+  snsService,
+  sqsService,
+  cloudwatchService,
+];
