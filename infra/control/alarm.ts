@@ -19,7 +19,12 @@ export interface AlarmProps {
   readonly silence?: "red" | "good";
 }
 
-/** The only way in which an alarm is made: it has a severity, a topic that hears of it, and an entry in the runbook. */
+/**
+ * The only way in which an alarm is made: it has a severity, a topic that hears of it, and an entry in the runbook.
+ *
+ * One that rings in silence has many short periods instead of a long one: CloudWatch looks some periods further back than it was told, and takes what it
+ * finds there for news. With periods of a day, a day of silence would be told after three.
+ */
 export function alarm(scope: Construct, alerts: Alerts, props: AlarmProps): Alarm {
   const { entry, severity, says, metric, least, most, periods = 1, silence = "red" } = props;
   const made = new Alarm(scope, `Alarm-${entry}`, {

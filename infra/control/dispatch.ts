@@ -69,8 +69,9 @@ export function dispatchFunction(
     entry: "no-backup-started",
     severity: "critical",
     says: "no backup was started on any host for a day",
-    metric: dispatch.metric("HostsStarted", Duration.days(1)),
+    metric: dispatch.metric("HostsStarted", Duration.hours(1)),
     least: 1,
+    periods: 24,
   });
   return dispatch;
 }

@@ -53,16 +53,17 @@ export function verifyFunction(
     entry: "no-good-snapshot",
     severity: "critical",
     says: "no snapshot was found intact for a day",
-    metric: verify.metric("SnapshotsIntact", Duration.days(1)),
+    metric: verify.metric("SnapshotsIntact", Duration.hours(1)),
     least: 1,
+    periods: 24,
   });
   alarm(scope, alerts, {
     entry: "no-sweep",
     severity: "warning",
     says: "nobody has looked for two days for snapshots whose event was lost",
-    metric: verify.metric("SweepsDone", Duration.days(1)),
+    metric: verify.metric("SweepsDone", Duration.hours(1)),
     least: 1,
-    periods: 2,
+    periods: 48,
   });
   return verify;
 }
