@@ -1,4 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { hostPrefix, runsPrefix } from "../../core/keys.ts";
 import { parseDocument } from "../../core/manifest.ts";
@@ -6,30 +8,43 @@ import { systemClock } from "../../core/ports/clock.ts";
 import { parseJson, splitDocument } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import example from "../../infra/config.example.ts";
+import { mailarkApp } from "../../infra/mailark-app.ts";
 import { storeUrl } from "../../infra/names.ts";
+import { s3ControlStore } from "../../lambdas/runtime/s3-control-store.ts";
 import { vaultReader } from "../../lambdas/runtime/s3-vault.ts";
 import { verifySnapshot } from "../../lambdas/verify/verify-snapshot.ts";
+import { type RunningCloud, startCloud } from "../../sandbox/cloud/cloud.ts";
+import { iamService } from "../../sandbox/cloud/services/iam/iam-service.ts";
+import { stsService } from "../../sandbox/cloud/services/sts/sts-service.ts";
 import { type CommandLine, commandLine } from "../fixtures/command-line.ts";
-import { memoryControlStore } from "../fixtures/control-store.ts";
 import { makeFolder, writeFile } from "../fixtures/mailboxes.ts";
 import { useCredentials } from "../fixtures/s3-place.ts";
-import { owner } from "../fixtures/sandbox-s3.ts";
-import { scratchDirectory } from "../fixtures/scratch.ts";
-import { type Sts, startSts } from "../fixtures/sts.ts";
-import { type SynthesizedAccount, synthesizedAccount, synthesizedVault } from "../fixtures/synthesized-account.ts";
+import { s3Client } from "../fixtures/sandbox-s3.ts";
+import { ownDirectory, scratchDirectory } from "../fixtures/scratch.ts";
 
-let place: SynthesizedAccount;
-let sts: Sts;
+/** Keys are names here: who may use them is S3's to ask. */
+const kms = () => ({ name: "kms", types: ["AWS::KMS::Key", "AWS::KMS::Alias"], make() {} });
+
+let cloud: RunningCloud;
+let remove: () => void;
 beforeAll(async () => {
-  place = await synthesizedAccount(synthesizedVault());
-  sts = await startSts("nobody");
-  vi.stubEnv("AWS_ENDPOINT_URL_S3", place.server.url);
-  vi.stubEnv("AWS_ENDPOINT_URL_STS", sts.url);
+  const directory = ownDirectory();
+  remove = directory.remove;
+  const assembly = join(directory.path, "cdk.out");
+  mailarkApp(example, { outdir: assembly, context: { "aws:cdk:bundling-stacks": [] } }).synth();
+  cloud = await startCloud({
+    assembly,
+    directory: directory.path,
+    choose: (stacks) => stacks.filter(({ name }) => name.endsWith("-vault")),
+    services: [iamService, stsService, kms],
+  });
+  vi.stubEnv("AWS_ENDPOINT_URL", cloud.endpoints.api);
+  vi.stubEnv("AWS_ENDPOINT_URL_S3", cloud.endpoints.s3);
 });
 afterAll(async () => {
   vi.unstubAllEnvs();
-  await sts.close();
-  await place.close();
+  await cloud.close();
+  remove();
 });
 
 let machines = 0;
@@ -44,16 +59,14 @@ beforeEach(() => {
 function newMachine(): string {
   machines += 1;
   const session = `i-${String(machines).padStart(17, "0")}`;
-  useCredentials(place.who("mailark-host", session));
-  const userId = place.userId("mailark-host", session);
-  sts.answer = { userId };
-  return userId;
+  useCredentials(cloud.credential("mailark-host", session));
+  return `${cloud.account.session("mailark-host", session).roleId}:${session}`;
 }
 
 const bucket = (kind: string) => `${example.name}-${kind}-${example.account}-${example.region}`;
 /** As the controller reads it. */
 function vault() {
-  useCredentials(owner);
+  useCredentials(cloud.root);
   return vaultReader({ data: bucket("data"), keyring: bucket("keyring"), region: example.region });
 }
 
@@ -85,7 +98,8 @@ test("a host of the vault is called as its credentials are, and what it prints a
   expect(record).toMatchObject({ hostId, name: "mail.example.com", fingerprints: [fingerprint] });
   expect((await host.configured(["enrol", "--json"])).json).toMatchObject({ approval: { key, record } });
 
-  const control = memoryControlStore();
+  const administrator = s3Client(cloud.s3, cloud.root);
+  const control = s3ControlStore(administrator, bucket("control"));
   const ports = {
     vault: vault(),
     control,
@@ -96,7 +110,8 @@ test("a host of the vault is called as its credentials are, and what it prints a
   const [{ component, snapshotId }] = backup.json.components;
   const address = { hostId, component, snapshotId };
   expect(await verifySnapshot(ports, { address })).toMatchObject({ outcome: "unenrolled" });
-  control.set(key, record);
+  const approving = { Bucket: bucket("control"), Key: key, Body: JSON.stringify(record), IfNoneMatch: "*" };
+  await administrator.send(new PutObjectCommand(approving));
   expect(await verifySnapshot(ports, { address })).toMatchObject({ outcome: "intact" });
 
   // What the controller reads of the run.
@@ -124,9 +139,8 @@ test("a machine that took over another's configuration is told so by each comman
   expect(await keysBelow(hostPrefix(after))).toEqual([]);
 });
 
-test("a machine whose credentials are a user's is no host of the vault, and has no configuration afterwards", async () => {
-  newMachine();
-  sts.answer = { userId: "AIDAEXAMPLE0000000000" };
+test("a machine whose credentials are the account owner's is no host of the vault, and has no configuration afterwards", async () => {
+  useCredentials(cloud.root);
   const said = await host.initInto([storeUrl(example)]);
   expect(said).toMatchObject({ code: 6, stdout: "" });
   expect(said.stderr).toContain("Error: the credentials of this machine are not of a role's session\n");
