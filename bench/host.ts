@@ -2,10 +2,10 @@
  * A whole mail host: a backup of everything by mailark against a page of shell that does the same, as far as shell can; and a drill, which the
  * page of shell has not.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
-import { configurationOf } from "../sandbox/host/configuration.ts";
+import { nameServices } from "../sandbox/host/configuration.ts";
 import { type SandboxHost, startHost } from "../sandbox/host/host.ts";
 import { mailboxPassword } from "../sandbox/host/mailbox-password.ts";
 import { populateHost } from "../sandbox/host/populate.ts";
@@ -87,9 +87,7 @@ async function setUp(source: SandboxHost) {
     ...["--component", "mail", "mysql"],
   ]);
   writeFileSync(identity, `${/AGE-SECRET-KEY-1[A-Z0-9]+/.exec(sheet)?.[0]}\n`, { mode: 0o600 });
-  const text = readFileSync(config, "utf8");
-  const head = text.slice(0, text.indexOf("\ncomponents:") + 1);
-  writeFileSync(config, head + configurationOf(source, join(source.etc, "mailark")), { mode: 0o600 });
+  nameServices(source, config);
   return { run, identity, passwordFile };
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { demoBucket, demoDirectory } from "./demo-store.ts";
-import { configurationOf } from "./host/configuration.ts";
+import { nameServices } from "./host/configuration.ts";
 import { destroyMachine } from "./host/destroy.ts";
 import { type SandboxHost, startHost } from "./host/host.ts";
 import { withMailbox } from "./host/imap.ts";
@@ -149,13 +149,6 @@ async function tell(): Promise<void> {
 
   story.chapter("How long it took");
   story.times();
-}
-
-/** `init` writes what it finds in the usual places of a machine; the sandbox's are others. */
-function nameServices(host: SandboxHost, config: string): void {
-  const text = readFileSync(config, "utf8");
-  const head = text.slice(0, text.indexOf("\ncomponents:") + 1);
-  writeFileSync(config, head + configurationOf(host, join(host.etc, "mailark")), { mode: 0o600 });
 }
 
 function describe({ mailboxes, mariadb, postgres, redis, queue, files }: Sight): void {

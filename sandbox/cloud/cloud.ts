@@ -52,6 +52,8 @@ export interface RunningCloud extends Cloud {
   readonly root: Credential;
   /** Each once. */
   readonly used: readonly Use[];
+  /** What this maker has made, for what is done to a service from outside: a machine registered, an object damaged. @throws Error where it is none of the cloud's. */
+  made<S extends Service>(maker: (cloud: Cloud) => S): S;
   /** Resolves when nothing goes on. */
   settle(): Promise<void>;
   /**
@@ -146,7 +148,8 @@ export async function startCloud({
     goOn: (promise) => work.goOn(promise),
   };
   const storage = s3Service(cloud);
-  const services: readonly Service[] = [storage, ...makers.map((make) => make(cloud))];
+  const made = new Map(makers.map((make) => [make, make(cloud)]));
+  const services: readonly Service[] = [storage, ...made.values()];
 
   async function close() {
     for (const each of [...services].reverse()) await each.close?.();
@@ -174,6 +177,11 @@ export async function startCloud({
     root: enter(rootCredential(account, accountId, judging), { kind: "root", account: accountId }),
     get used() {
       return [...used.values()];
+    },
+    made<S extends Service>(maker: (cloud: Cloud) => S) {
+      const service = made.get(maker);
+      if (service === undefined) throw new Error(`${maker.name} made nothing here`);
+      return service as S;
     },
     settle: () => work.settle(),
     async advance(milliseconds) {

@@ -17,6 +17,8 @@ export interface RegisteredNode {
   /** The agent is cut off: nothing arrives and nothing is reported, while what runs goes on. */
   disconnect(): void;
   connect(): void;
+  /** What a program that is called on the machine finds of the cloud in its environment. */
+  environment(): Promise<Readonly<Record<string, string>>>;
   /** The machine is no more. */
   terminate(): Promise<void>;
 }
@@ -180,6 +182,7 @@ export function ssmService(cloud: Cloud): SsmService {
         instanceId: node.id,
         connect: () => node.connect(),
         disconnect: () => node.disconnect(),
+        environment: () => node.environment(),
         async terminate() {
           fleet.remove(node);
           for (const command of commands) command.lose(node);
