@@ -13,6 +13,17 @@ export function only(resource: Resource, known: readonly string[], part: object 
   if (unknown !== undefined) throw new Error(`${placeOf(resource)}: ${unknown} is not understood`);
 }
 
+/** What is made of a resource; errors on the way begin with its place. */
+export function inPlace<T>(resource: Named, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const { message } = error as Error;
+    const place = placeOf(resource);
+    throw message.startsWith(`${place}: `) ? error : new Error(`${place}: ${message}`, { cause: error });
+  }
+}
+
 /** @throws Error where a call has an input that is not named here. */
 export function onlyInput({ operation, input }: Asked, known: readonly string[]): void {
   const unknown = unknownOf(input, known);

@@ -86,6 +86,7 @@ function variableOf(inside: string): Piece {
   return { key, byDefault };
 }
 
-function literally(text: string): string {
+/** Source of a regular expression that fits this text alone. */
+export function literally(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
 }

@@ -1,0 +1,25 @@
+import { createHash } from "node:crypto";
+import type { Session } from "./iam/account.ts";
+import type { Caller } from "./iam/caller.ts";
+import { accessDenied, type Cloud } from "./service.ts";
+
+/**
+ * A session of the role that a service was given for something of its user's; its trust policy decides.
+ *
+ * @param forWhat - ARN; the session is named after it, as services name theirs after ids of their own.
+ * @throws CallRefused where the trust does not let the service in; Error where no stack has the role.
+ */
+export function serviceSession(
+  cloud: Pick<Cloud, "account" | "allows">,
+  service: string,
+  role: string,
+  forWhat: string,
+  context: Readonly<Record<string, string>>,
+): Session {
+  const name = createHash("sha256").update(forWhat).digest("hex").slice(0, 32);
+  const session = cloud.account.session(role.slice(role.lastIndexOf("/") + 1), name);
+  const caller: Caller = { kind: "service", service };
+  const need = { action: "sts:AssumeRole", resource: session.role, context };
+  if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+  return session;
+}

@@ -1,0 +1,204 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { CallRefused } from "../../../../sandbox/cloud/service.ts";
+import { eventsService } from "../../../../sandbox/cloud/services/events/events-service.ts";
+import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
+import { queue, ruleArn, sale, shop, start, topic } from "../../../fixtures/event-shop.ts";
+import { accountId, region, serviceAlone } from "../../../fixtures/service-alone.ts";
+import { synthesizedStacks } from "../../../fixtures/synthesized-account.ts";
+
+describe("an event", () => {
+  test("reaches the target of the rule that it fits, in an envelope", async () => {
+    const { put, until, deliveries, measured } = await shop();
+    const answer = await put({ ...sale, Resources: ["tea"] });
+    await until(start);
+    const [entry] = answer.Entries as [{ EventId: string }];
+    expect(answer.FailedEntryCount).toBe(0);
+    expect(deliveries).toHaveLength(1);
+    expect(JSON.parse(deliveries[0]!.payload)).toEqual({
+      version: "0",
+      id: entry.EventId,
+      "detail-type": "Sold",
+      source: "shop",
+      account: accountId,
+      time: "2026-03-01T12:00:00Z",
+      region,
+      resources: ["tea"],
+      detail: JSON.parse(sale.Detail),
+    });
+    expect(entry.EventId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
+    expect(measured("Invocations")).toEqual([
+      { namespace: "AWS/Events", name: "Invocations", dimensions: { RuleName: "sold" }, value: 1 },
+    ]);
+  });
+
+  test("is handed over by EventBridge itself, which says for which rule and account", async () => {
+    const { put, until, deliveries } = await shop();
+    await put(sale);
+    await until(start);
+    expect(deliveries[0]).toMatchObject({
+      to: queue("sales"),
+      as: { kind: "service", service: "events.amazonaws.com" },
+      context: { "aws:SourceArn": ruleArn, "aws:SourceAccount": accountId },
+    });
+  });
+
+  test("reaches a topic without a word of the rule", async () => {
+    const { put, until, deliveries } = await shop({}, { Arn: topic });
+    await put(sale);
+    await until(start);
+    expect(deliveries).toMatchObject([{ to: topic, context: {} }]);
+  });
+
+  test("that fits no rule, or one that is disabled, goes nowhere", async () => {
+    const fitting = await shop();
+    await fitting.put({ ...sale, Detail: '{"sum":10}' });
+    await fitting.until(start);
+    expect(fitting.deliveries).toEqual([]);
+    const disabled = await shop({ State: "DISABLED" });
+    await disabled.put(sale);
+    await disabled.until(start);
+    expect(disabled.deliveries).toEqual([]);
+  });
+
+  test("of a service comes by way of publish", async () => {
+    const { service, deliveries } = await shop({ EventPattern: { source: ["aws.s3"] } });
+    await service.publish({ source: "aws.s3", "detail-type": "Object Created", detail: {} });
+    expect(deliveries).toHaveLength(1);
+  });
+
+  test("is handed over by a session of the target's role, if the role trusts for that rule", async () => {
+    const { put, until, deliveries } = await shop({}, { RoleArn: `arn:aws:iam::${accountId}:role/carrier` });
+    await put(sale);
+    await until(start);
+    expect(deliveries).toMatchObject([
+      { as: { kind: "session", role: expect.stringMatching(/carrier$/) }, context: {} },
+    ]);
+  });
+
+  test("is not handed over under a role that does not trust EventBridge", async () => {
+    const { put, until, deliveries, measured, notes } = await shop(
+      {},
+      { RoleArn: `arn:aws:iam::${accountId}:role/stranger` },
+    );
+    await put(sale);
+    await until(start);
+    expect(deliveries).toEqual([]);
+    expect(measured("FailedInvocations")).toHaveLength(1);
+    expect(notes.join()).toContain("may not sts:AssumeRole");
+  });
+});
+
+describe("PutEvents", () => {
+  test.each<[string, object, string]>([
+    ["no source", { Source: undefined }, "InvalidArgument"],
+    ["no type", { DetailType: "" }, "InvalidArgument"],
+    ["no detail", { Detail: undefined }, "InvalidArgument"],
+    ["a detail that is no JSON", { Detail: "{" }, "MalformedDetail"],
+    ["a detail that is no object", { Detail: "[1]" }, "MalformedDetail"],
+    ["the source of a service", { Source: "aws.s3" }, "NotAuthorizedForSourceException"],
+  ])("refuses an entry with %s, and takes the others", async (_, change, ErrorCode) => {
+    const { put, until, deliveries } = await shop();
+    const wrong = { ...sale, ...change };
+    if (wrong.Source === undefined) {
+      await expect(put(wrong)).rejects.toMatchObject({ code: "AccessDeniedException" });
+      return;
+    }
+    const answer = await put(wrong, sale);
+    await until(start);
+    expect(answer).toMatchObject({ FailedEntryCount: 1, Entries: [{ ErrorCode }, { EventId: expect.any(String) }] });
+    expect(deliveries).toHaveLength(1);
+  });
+
+  test("takes nothing where the caller may not put one of them", async () => {
+    const { put, until, deliveries } = await shop({ EventPattern: { "detail-type": ["Sold"] } });
+    await expect(put(sale, { ...sale, Source: "mint" })).rejects.toMatchObject({ code: "AccessDeniedException" });
+    await until(start);
+    expect(deliveries).toEqual([]);
+  });
+
+  test.each<[string, readonly object[]]>([
+    ["no entries", []],
+    ["eleven entries", Array(11).fill(sale)],
+    ["more than 256 KiB", [sale, { ...sale, Detail: JSON.stringify({ x: "x".repeat(256 * 1024) }) }]],
+  ])("refuses a call with %s", async (_, entries) => {
+    const { put } = await shop();
+    await expect(put(...entries)).rejects.toMatchObject({ code: "ValidationException", status: 400 });
+  });
+
+  test("takes ten entries of 256 KiB in all", async () => {
+    const { put } = await shop();
+    const other = { ...sale, Detail: "{}" };
+    const fixed = 10 * Buffer.byteLength(sale.Source + sale.DetailType) + 9 * 2;
+    const Detail = JSON.stringify({ x: "x".repeat(256 * 1024 - fixed - 8) });
+    expect(await put({ ...sale, Detail }, ...Array(9).fill(other))).toMatchObject({ FailedEntryCount: 0 });
+  });
+
+  test.each<[string, object]>([
+    ["a member", { TraceHeader: "Root=1" }],
+    ["another bus", { EventBusName: "mine" }],
+  ])("is a defect of the sandbox with %s that is not known", async (_, change) => {
+    const { put } = await shop();
+    const failed = put({ ...sale, ...change });
+    await expect(failed).rejects.toThrow();
+    await expect(failed).rejects.not.toBeInstanceOf(CallRefused);
+  });
+
+  test("has the time that the caller gives", async () => {
+    const { put, until, deliveries } = await shop();
+    await put({ ...sale, Time: Date.parse("2026-02-28T01:02:03Z") / 1000 });
+    await until(start);
+    expect(JSON.parse(deliveries[0]!.payload).time).toBe("2026-02-28T01:02:03Z");
+  });
+});
+
+describe("the rules of the control stack", () => {
+  let stacks: readonly SynthesizedStack[];
+  beforeAll(() => {
+    stacks = synthesizedStacks();
+  });
+
+  const manifest = (key: string) => ({
+    source: "aws.s3",
+    "detail-type": "Object Created",
+    detail: { bucket: { name: `mailark-data-${accountId}-${region}` }, object: { key } },
+  });
+
+  test("have each manifest judged, and no other object", async () => {
+    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    await service.publish(manifest("hosts/h/mail/s/0001.pack"));
+    expect(deliveries).toEqual([]);
+    await service.publish(manifest("hosts/h/mail/s/manifest.json"));
+    expect(deliveries).toMatchObject([{ to: `arn:aws:lambda:${region}:${accountId}:function:mailark-verify` }]);
+  });
+
+  test("tell of a snapshot that was refused in one sentence, with its findings", async () => {
+    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    const detail = { alert: true, component: "mail", host: "mail-1", snapshotId: "s", outcome: "damaged" };
+    await service.publish({
+      source: "mailark",
+      "detail-type": "Snapshot Judged",
+      detail: { ...detail, findings: ["a", "b"], anomalies: [] },
+    });
+    expect(deliveries).toHaveLength(1);
+    expect(deliveries[0]!.to).toContain("critical");
+    expect(deliveries[0]!.payload).toBe(
+      '"critical: mail of mail-1: snapshot s is damaged; findings [a,b], oddities []. What to do: docs/runbook.md#snapshot-refused"',
+    );
+    await service.publish({ source: "mailark", "detail-type": "Snapshot Judged", detail: { ...detail, alert: false } });
+    expect(deliveries).toHaveLength(1);
+  });
+
+  test.each([
+    ["Failed", 1],
+    ["Success", 0],
+  ])("tell of a command that ended as %s %i times", async (status, times) => {
+    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    const detail = { "document-name": "mailark-backup", "instance-id": "i-1", status, "command-id": "c" };
+    await service.publish({
+      source: "aws.ssm",
+      "detail-type": "EC2 Command Invocation Status-change Notification",
+      detail,
+    });
+    expect(deliveries).toHaveLength(times);
+  });
+});
