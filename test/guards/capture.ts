@@ -170,6 +170,23 @@ export const captureGuards: readonly Guard[] = [
     test: { file: "test/shipper/request.test.ts", name: "is refused as a whole where a base has %s: %j" },
   },
   {
+    guard: "a backup hears what a controller says",
+    file: "shipper/commands/backup.ts",
+    find: "readRequest(context.env)",
+    replace: "readRequest({})",
+    test: { file: backup, name: "is refused before anything is done where its base can not be read: %s %s" },
+  },
+  {
+    guard: "the record of a run says what it was offered to build on",
+    file: "shipper/backup.ts",
+    find: "...(request.bases.has(component) && { offered: request.bases.get(component)! }),",
+    replace: "",
+    test: {
+      file: "test/e2e/host-in-aws.test.ts",
+      name: "what was found intact comes back to its host with the next start, and the record says what came of it",
+    },
+  },
+  {
     guard: "the name of a request is one",
     file: "shipper/request.ts",
     find: "requestId !== undefined && !patterns.requestId.test(requestId)",
