@@ -31,6 +31,7 @@ export function neighbours(): SynthesizedStack {
   });
   const Resources = {
     Operator: role("operator", "ssm:*", "kms:*"),
+    Reader: role("reader", "ssm:GetParameter"),
     Mute: role("mute-host"),
     Present: role("present-host", "ssm:UpdateInstanceInformation"),
     Old: role("old-host", "ssm:UpdateInstanceInformation", "ec2messages:*"),

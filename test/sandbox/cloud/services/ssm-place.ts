@@ -76,7 +76,7 @@ export async function ssmPlace(synthesized: readonly SynthesizedStack[]) {
   >();
   const events: CloudEvent[] = [];
   const used: string[] = [];
-  let work: Promise<unknown>[] = [];
+  const underWay = new Set<Promise<unknown>>();
   const who = (role: string, session: string) => {
     const name = `${role}/${session}`;
     const caller = judge.session(role, session);
@@ -126,7 +126,10 @@ export async function ssmPlace(synthesized: readonly SynthesizedStack[]) {
     deliver: () => Promise.reject(new Error("nothing is delivered here")),
     measure: () => {},
     note: () => {},
-    goOn: (promise) => work.push(promise),
+    goOn(work) {
+      const going = work.finally(() => underWay.delete(going));
+      underWay.add(going);
+    },
   };
   const ssm = ssmService(cloud);
   for (const resource of stacks.flatMap(({ resources }) => resources)) {
@@ -148,11 +151,7 @@ export async function ssmPlace(synthesized: readonly SynthesizedStack[]) {
 
   /** Until nothing is going on that holds time still. */
   async function settle() {
-    while (work.length > 0) {
-      const now = work;
-      work = [];
-      await Promise.all(now);
-    }
+    while (underWay.size > 0) await Promise.all(underWay);
   }
 
   return {

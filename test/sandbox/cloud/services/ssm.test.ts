@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { documentOf } from "../../../../sandbox/cloud/services/ssm/document.ts";
 import type { Json } from "../../../../sandbox/cloud/template/assembly.ts";
 import { resolveStacks } from "../../../../sandbox/cloud/template/stack.ts";
@@ -162,7 +162,8 @@ describe("a step", () => {
   test("is ended with all that it started when its time is over", async () => {
     const host = place.machine({ patience: 500 });
     // What still could print would keep the outcome away.
-    const id = await shell([host], "echo begun; sleep 1000 & sleep 1000");
+    const id = await shell([host], 'echo begun; touch "$PLACE/begun"; sleep 1000 & sleep 1000');
+    await vi.waitFor(() => expect(readdirSync(host.directory)).toContain("begun"), 10_000);
     await place.advance(61 * second);
     const outcome = await place.outcome(id, host);
     expect(outcome).toMatchObject({ Status: "TimedOut", StatusDetails: "ExecutionTimedOut", ResponseCode: 137 });
