@@ -41,7 +41,7 @@ describe("what the dispatching function calls", () => {
     away.disconnect();
     const other = place.machine({ tags: { mailark: "drill" } });
     const untagged = place.machine({ tags: {} });
-    await place.advance(11 * minute);
+    await place.cloud.advance(11 * minute);
     const found = new Map((await fleet().machines()).map((each) => [each.id, each.online]));
     expect(online.every(({ instanceId }) => found.get(instanceId) === true)).toBe(true);
     expect(found.get(away.instanceId)).toBe(false);
@@ -57,11 +57,11 @@ describe("what the dispatching function calls", () => {
       Base: "",
       RequestId: "r-2",
     });
-    await place.settle();
+    await place.cloud.settle();
     expect(await fleet().running()).toEqual(new Set([away.instanceId]));
     expect(await place.outcome(id, here)).toMatchObject({ Status: "Success", Comment: "request r-2" });
     away.connect();
-    await place.settle();
+    await place.cloud.settle();
     expect(await fleet().running()).toEqual(new Set());
     expect((await place.commandOf(id)).Status).toBe("Success");
   });
@@ -121,9 +121,9 @@ describe("a command", () => {
     const host = place.machine();
     host.disconnect();
     const id = await shell([host], "true", { TimeoutSeconds: 600 });
-    await place.advance(599 * second);
+    await place.cloud.advance(599 * second);
     expect((await place.commandOf(id)).Status).toBe("Pending");
-    await place.advance(second);
+    await place.cloud.advance(second);
     expect(await place.outcome(id, host)).toMatchObject({
       Status: "TimedOut",
       StatusDetails: "DeliveryTimedOut",
@@ -141,7 +141,7 @@ describe("a command", () => {
   test("whose node is cut off while it runs is known once it is back", async () => {
     const host = place.machine({ patience: 100 });
     const id = await shell([host], 'until [ -e "$PLACE/go" ]; do sleep 0.1; done; echo done; touch "$PLACE/ended"');
-    await place.settle();
+    await place.cloud.settle();
     host.disconnect();
     writeFileSync(join(host.directory, "go"), "");
     await vi.waitFor(() => expect(existsSync(join(host.directory, "ended"))).toBe(true), 10_000);
@@ -155,9 +155,9 @@ describe("a command", () => {
     const host = place.machine({ patience: 100 });
     const id = await shell([host], "echo done", { TimeoutSeconds: 600 });
     host.disconnect();
-    await place.advance(659 * second);
+    await place.cloud.advance(659 * second);
     expect((await place.outcome(id, host)).Status).toBe("InProgress");
-    await place.advance(second);
+    await place.cloud.advance(second);
     expect((await place.outcome(id, host)).StatusDetails).toBe("DeliveryTimedOut");
   });
 
@@ -174,7 +174,7 @@ describe("a command", () => {
     const [busy, away, done] = [place.machine({ patience: 300 }), place.machine(), place.machine()];
     away.disconnect();
     const id = await shell([busy, away, done], `[ "$PLACE" = "${done.directory}" ] || sleep 1000`);
-    await place.settle();
+    await place.cloud.settle();
     await place.operator().send(new CancelCommandCommand({ CommandId: id }));
     expect(await place.outcome(id, busy)).toMatchObject({ Status: "Cancelled", ResponseCode: 137 });
     expect(await place.outcome(id, away)).toMatchObject({ Status: "Cancelled", ResponseCode: -1 });
@@ -222,18 +222,29 @@ describe("a command", () => {
     ["ValidationException", () => shell(several(1), "true", { TimeoutSeconds: 29 })],
     ["ValidationException", () => shell(several(51), "true")],
     ["ValidationException", () => shell([], "true")],
-    ["Defect", () => shell(several(1), "true", { ServiceRoleArn: "arn:aws:iam::1:role/x" })],
     ["InvalidCommandId", () => place.commandOf("0".repeat(36))],
   ])("is refused with %s, case %#", async (name, call) => {
     expect(await refusal(call())).toBe(name);
   });
 });
 
+test.each<[string, string, Record<string, unknown>]>([
+  ["an operation", "DeleteDocument", { Name: "shell" }],
+  ["an input", "SendCommand", { DocumentName: "shell", InstanceIds: [], ServiceRoleArn: "arn:aws:iam::1:role/x" }],
+  ["a target", "SendCommand", { DocumentName: "shell", Targets: [{ Key: "resource-groups:Name", Values: ["x"] }] }],
+])("%s that is not understood is a defect of the sandbox", async (_, operation, input) => {
+  place.machine();
+  const caller = place.cloud.account.session("operator", "alice");
+  await expect(place.ssm.answer!({ operation, input, caller })).rejects.toThrow(
+    /not known here|Unrecognized|not understood/,
+  );
+});
+
 describe("lists", () => {
   test("have a page at a time, and a token is of one list", async () => {
     const hosts = several(3);
     const CommandId = await shell(hosts, "true");
-    await place.settle();
+    await place.cloud.settle();
     const list = (more: object) =>
       place.operator().send(new ListCommandInvocationsCommand({ CommandId, MaxResults: 2, ...more }));
     const first = await list({});
@@ -248,10 +259,10 @@ describe("lists", () => {
   test("of commands are narrowed by document, status and time, the newest first", async () => {
     const host = place.machine();
     const older = await shell([host], "true");
-    await place.advance(minute);
+    await place.cloud.advance(minute);
     const since = new Date(Date.parse("2026-11-21T02:00:00.000Z")).toISOString();
     const newer = await shell([host], "exit 1");
-    await place.settle();
+    await place.cloud.settle();
     const list = async (
       ...Filters: { key: "DocumentName" | "Status" | "InvokedAfter" | "InvokedBefore"; value: string }[]
     ) => {
@@ -267,7 +278,7 @@ describe("lists", () => {
   test("show both outputs of a step in one text of at most 2,500 characters", async () => {
     const host = place.machine();
     const CommandId = await shell([host], "yes | head -n 5000; echo wrong >&2; exit 1");
-    await place.settle();
+    await place.cloud.settle();
     const { CommandInvocations } = await place
       .operator()
       .send(new ListCommandInvocationsCommand({ CommandId, Details: true }));
@@ -318,14 +329,15 @@ describe("permissions", () => {
     const id = await shell([present!, old!], "true");
     expect((await place.outcome(id, old!)).Status).toBe("Success");
     expect((await place.outcome(id, present!)).Status).toBe("Pending");
-    await place.advance(hour);
+    await place.cloud.advance(hour);
     expect((await place.outcome(id, present!)).StatusDetails).toBe("DeliveryTimedOut");
   });
 
   test("a secret parameter is opened by KMS, in the name of who reads it", async () => {
     const name = "/mailark/secret";
-    const keyArn = place.stacks.flatMap(({ resources }) => resources).find(({ type }) => type === "AWS::KMS::Key")!
-      .attributes.Arn as string;
+    const keyArn = place.cloud.stacks
+      .flatMap(({ resources }) => resources)
+      .find(({ type }) => type === "AWS::KMS::Key")!.attributes.Arn as string;
     place.ssm.putParameter({ name, value: "AGE-SECRET-KEY", keyArn });
     place.ssm.putParameter({ name: "/plain", value: "text" });
     const get = (who: string, Name: string, WithDecryption = true) =>

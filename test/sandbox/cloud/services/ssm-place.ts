@@ -1,6 +1,4 @@
 import { chmodSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import {
   GetCommandInvocationCommand,
@@ -10,159 +8,63 @@ import {
   SSMClient,
 } from "@aws-sdk/client-ssm";
 import { onTestFinished } from "vitest";
-import { bucketsOf } from "../../../../sandbox/cloud/deployed/buckets.ts";
-import { sessionCredential } from "../../../../sandbox/cloud/deployed/session-credential.ts";
-import { accountOf } from "../../../../sandbox/cloud/iam/account.ts";
-import type { Credential } from "../../../../sandbox/cloud/s3/credentials.ts";
-import { startS3 } from "../../../../sandbox/cloud/s3/server.ts";
-import { CallRefused, type Cloud, type CloudClock, type CloudEvent } from "../../../../sandbox/cloud/service.ts";
+import { virtualClock } from "../../../../sandbox/cloud/clock.ts";
+import { startCloud } from "../../../../sandbox/cloud/cloud.ts";
+import type { CloudEvent, Service } from "../../../../sandbox/cloud/service.ts";
+import { iamService } from "../../../../sandbox/cloud/services/iam/iam-service.ts";
 import { localMachine } from "../../../../sandbox/cloud/services/ssm/local-machine.ts";
 import type { NodeOptions } from "../../../../sandbox/cloud/services/ssm/managed-node.ts";
 import { ssmService } from "../../../../sandbox/cloud/services/ssm/ssm-service.ts";
+import { stsService } from "../../../../sandbox/cloud/services/sts/sts-service.ts";
 import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
-import { resolveStacks } from "../../../../sandbox/cloud/template/stack.ts";
-import { owner } from "../../../fixtures/sandbox-s3.ts";
 import { ownDirectory, scratchDirectory } from "../../../fixtures/scratch.ts";
-import { account, region } from "../../../fixtures/synthesized-account.ts";
+import { clientOf } from "../../../fixtures/small-cloud.ts";
 
-/** A clock that goes on when it is told to. What is due on the way is done at its time, and `settled` before the next. */
-function steppedClock(start: string, settled: () => Promise<void>) {
-  let now = Date.parse(start);
-  const due: { readonly time: number; readonly work: () => void }[] = [];
-  const clock: CloudClock = {
-    now: () => now,
-    at(time, work) {
-      const entry = { time, work };
-      due.push(entry);
-      return () => {
-        if (due.includes(entry)) due.splice(due.indexOf(entry), 1);
-      };
-    },
-    sleep: () => Promise.reject(new Error("nobody sleeps here")),
-  };
-  return {
-    clock,
-    async advance(milliseconds: number) {
-      await settled();
-      const end = now + milliseconds;
-      for (;;) {
-        const [next] = due.filter(({ time }) => time <= end).sort((a, b) => a.time - b.time);
-        if (next === undefined) break;
-        due.splice(due.indexOf(next), 1);
-        now = Math.max(now, next.time);
-        next.work();
-        await settled();
-      }
-      now = end;
-    },
-  };
-}
-
-/** SSM and S3 with what the stacks describe, and nothing of the other services. */
-export async function ssmPlace(synthesized: readonly SynthesizedStack[]) {
-  const stacks = resolveStacks(synthesized, { parameterStore: { "/cdk-bootstrap/hnb659fds/version": "21" } });
-  const judge = accountOf(stacks);
-  const { path, remove } = ownDirectory();
-  const { clock, advance } = steppedClock("2026-11-21T02:00:00.000Z", () => settle());
-  const s3 = await startS3({
-    directory: join(path, "s3"),
-    credentials: [owner],
-    buckets: bucketsOf(stacks, region),
-    region,
-  });
-  const known = new Map<
-    string,
-    { readonly credential: Credential; readonly caller: ReturnType<typeof judge.session> }
-  >();
+/** Run Command, S3, and who there is, as the stacks describe them; nothing else of the stacks does anything. */
+export async function ssmPlace(stacks: readonly SynthesizedStack[]) {
   const events: CloudEvent[] = [];
-  const used: string[] = [];
-  const underWay = new Set<Promise<unknown>>();
-  const who = (role: string, session: string) => {
-    const name = `${role}/${session}`;
-    const caller = judge.session(role, session);
-    const made = known.get(name) ?? { caller, credential: sessionCredential(judge, caller, { region }) };
-    known.set(name, made);
-    s3.settings.credentials = [owner, ...[...known.values()].map(({ credential }) => credential)];
-    return made;
-  };
-  const api = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const key = /Credential=([A-Z0-9]+)\//.exec(request.headers.authorization ?? "")?.[1];
-    const { caller } = [...known.values()].find(({ credential }) => credential.accessKeyId === key)!;
-    const operation = String(request.headers["x-amz-target"]).split(".")[1]!;
-    const [status, answer] = await ssm.answer!({
-      operation,
-      caller,
-      input: JSON.parse(Buffer.concat(chunks).toString()),
-    }).then(
-      (body): [number, object] => [200, body],
-      (error: Error): [number, object] => {
-        if (error instanceof CallRefused) return [error.status, { __type: error.code, message: error.message }];
-        return [500, { __type: "Defect", message: error.message }];
-      },
-    );
-    response.writeHead(status, { "content-type": "application/x-amz-json-1.1" }).end(JSON.stringify(answer));
+  const made = ["AWS::SSM::Document", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"];
+  const all = stacks.flatMap(({ template }) => Object.values(template.Resources as Record<string, { Type: string }>));
+  const idle = (known: readonly string[]): Service => ({
+    name: "idle",
+    types: [...new Set(all.map(({ Type }) => Type))].filter((type) => !known.includes(type)),
+    make() {},
+    publish: async (event) => void events.push(event),
   });
-  await new Promise<void>((resolve) => api.listen(0, "127.0.0.1", resolve));
-  const cloud: Cloud = {
-    clock,
-    account: judge,
-    accountId: account,
-    region,
-    endpoints: { api: `http://127.0.0.1:${(api.address() as AddressInfo).port}`, s3: s3.url },
-    directory: path,
+  const { path, remove } = ownDirectory();
+  writeFileSync(join(path, "manifest.json"), JSON.stringify({ artifacts: {} }));
+  let ssm!: ReturnType<typeof ssmService>;
+  const cloud = await startCloud({
     assembly: path,
-    allows(caller, need) {
-      const around = { "aws:RequestedRegion": region, "aws:SecureTransport": "true" };
-      const { allowed } = judge.judge({ caller, ...need, context: { ...around, ...need.context } });
-      if (allowed && caller.kind === "session") used.push(need.action);
-      return allowed;
-    },
-    credential: (role, session) => who(role, session).credential,
-    async publish(event) {
-      events.push(event);
-    },
-    deliver: () => Promise.reject(new Error("nothing is delivered here")),
-    measure: () => {},
-    note: () => {},
-    goOn(work) {
-      const going = work.finally(() => underWay.delete(going));
-      underWay.add(going);
-    },
-  };
-  const ssm = ssmService(cloud);
-  for (const resource of stacks.flatMap(({ resources }) => resources)) {
-    if (ssm.types.includes(resource.type)) ssm.make(resource);
-  }
+    directory: path,
+    choose: () => stacks,
+    clock: virtualClock(Date.parse("2026-11-21T02:00:00.000Z")),
+    services: [
+      (cloud) => {
+        ssm = ssmService(cloud);
+        return ssm;
+      },
+      iamService,
+      stsService,
+      (cloud) => idle([...made, ...iamService().types, ...stsService(cloud).types]),
+    ],
+  });
   const clients = new Map<string, SSMClient>();
   let machines = 0;
 
   /** A client of the API with a session of the role. */
   function client(role: string, session: string): SSMClient {
     const name = `${role}/${session}`;
-    const { credential } = who(role, session);
-    const made =
-      clients.get(name) ??
-      new SSMClient({ region, endpoint: cloud.endpoints.api, credentials: credential, maxAttempts: 1 });
-    clients.set(name, made);
-    return made;
-  }
-
-  /** Until nothing is going on that holds time still. */
-  async function settle() {
-    while (underWay.size > 0) await Promise.all(underWay);
+    const known = clients.get(name) ?? new SSMClient(clientOf(cloud, cloud.credential(role, session)));
+    clients.set(name, known);
+    return known;
   }
 
   return {
+    cloud,
     ssm,
-    stacks,
     events,
-    used,
-    advance,
-    settle,
     client,
-    endpoints: cloud.endpoints,
     /** Sessions of the function that starts backups, and of somebody who may do everything. */
     dispatcher: () => client("mailark-dispatch", "dispatch"),
     operator: () => client("operator", "alice"),
@@ -207,23 +109,20 @@ export async function ssmPlace(synthesized: readonly SynthesizedStack[]) {
 
     /** What became of a command on a machine. */
     async outcome(CommandId: string, { instanceId: InstanceId }: Machine, PluginName?: string) {
-      await settle();
+      await cloud.settle();
       return client("operator", "alice").send(new GetCommandInvocationCommand({ CommandId, InstanceId, PluginName }));
     },
 
     /** What became of the whole command. */
     async commandOf(CommandId: string) {
-      await settle();
+      await cloud.settle();
       const { Commands } = await client("operator", "alice").send(new ListCommandsCommand({ CommandId }));
       return Commands![0]!;
     },
 
     async close() {
-      await ssm.close!();
       for (const each of clients.values()) each.destroy();
-      api.closeAllConnections();
-      await new Promise((resolve) => api.close(resolve));
-      await s3.close();
+      await cloud.close();
       remove();
     },
   };

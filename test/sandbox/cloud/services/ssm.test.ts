@@ -41,13 +41,19 @@ describe("the synthesized backup document", () => {
     expect(outcome).toMatchObject({ Status: "Success", ResponseCode: 0, PluginName: "backup" });
     expect(outcome.StandardOutputContent).toBe("report\n");
     const told = readFileSync(join(host.directory, "told"), "utf8").split("\n");
-    expect(told).toEqual([Base, "r-1", "backup", "mail", "mysql", ""]);
+    expect(told).toEqual([Base, "r-1", "backup", "--configured", "mail", "mysql", ""]);
   });
 
   test("takes its defaults for values that are not given", async () => {
     const host = place.machine({ programs: { mailark: recorder } });
     await place.outcome(await backup([host]), host);
-    expect(readFileSync(join(host.directory, "told"), "utf8").split("\n")).toEqual(["", "", "backup", ""]);
+    expect(readFileSync(join(host.directory, "told"), "utf8").split("\n")).toEqual([
+      "",
+      "",
+      "backup",
+      "--configured",
+      "",
+    ]);
   });
 
   test.each(attacks)("is not run with %j for its components", async (Components) => {
@@ -164,7 +170,7 @@ describe("a step", () => {
     // What still could print would keep the outcome away.
     const id = await shell([host], 'echo begun; touch "$PLACE/begun"; sleep 1000 & sleep 1000');
     await vi.waitFor(() => expect(readdirSync(host.directory)).toContain("begun"), 10_000);
-    await place.advance(61 * second);
+    await place.cloud.advance(61 * second);
     const outcome = await place.outcome(id, host);
     expect(outcome).toMatchObject({ Status: "TimedOut", StatusDetails: "ExecutionTimedOut", ResponseCode: 137 });
     expect(outcome.StandardOutputContent).toBe("begun\n");
