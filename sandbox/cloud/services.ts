@@ -2,6 +2,8 @@ import type { Cloud, Service } from "./service.ts";
 import { cloudwatchService } from "./services/cloudwatch/cloudwatch-service.ts";
 import { iamService } from "./services/iam/iam-service.ts";
 import { kmsService } from "./services/kms/kms-service.ts";
+import { lambdaService } from "./services/lambda/lambda-service.ts";
+import { logsService } from "./services/logs/logs-service.ts";
 import { snsService } from "./services/sns/sns-service.ts";
 import { sqsService } from "./services/sqs/sqs-service.ts";
 import { stsService } from "./services/sts/sts-service.ts";
@@ -14,4 +16,6 @@ export const services: readonly ((cloud: Cloud) => Service)[] = [
   snsService,
   sqsService,
   cloudwatchService,
+  lambdaService,
+  logsService,
 ];

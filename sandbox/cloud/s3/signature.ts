@@ -24,7 +24,7 @@ const allowedSkew = 15 * 60_000;
 
 export interface Authority {
   readonly clock: Pick<Clock, "now">;
-  /** What signatures are dated by. Default: `clock`. */
+  /** Of callers that do not know the cloud's time; a signature may be dated by either. Default: `clock`. */
   readonly signersClock?: Pick<Clock, "now"> | undefined;
   readonly region: string;
   readonly credentials: readonly Credential[];
@@ -40,7 +40,7 @@ export interface Authority {
  * Sources: "Authenticating Requests: Using the Authorization Header", Amazon S3 API reference; "Create a signed AWS API
  * request", IAM user guide.
  *
- * @throws S3Error when the request is not signed by a known key, for this region and service, within 15 minutes of the
+ * @throws S3Error when the request is not signed by a known key, for this region and service, within 15 minutes of a
  *   clock.
  */
 export function authenticate(
@@ -66,7 +66,7 @@ export function authenticate(
   if (credential === undefined) throw unknownKey(accessKeyId);
   checkToken(credential, headers["x-amz-security-token"], clock.now());
   const timestamp = headers["x-amz-date"] ?? "";
-  checkTime(timestamp, date, signersClock.now());
+  checkTime(timestamp, date, [clock.now(), signersClock.now()]);
   const payload = headers["x-amz-content-sha256"] ?? computed;
   if (payload === undefined) {
     throw new S3Error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256");
@@ -166,20 +166,20 @@ function checkToken(credential: Credential, given: string | undefined, now: numb
   }
 }
 
-function checkTime(timestamp: string, date: string, now: number): void {
+function checkTime(timestamp: string, date: string, times: readonly [number, number]): void {
   const [, day, hours, minutes, seconds] = /^(\d{8})T(\d\d)(\d\d)(\d\d)Z$/.exec(timestamp) ?? [];
   if (day === undefined)
     throw new S3Error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header");
   if (day !== date) throw malformed("the date of the credential is not that of the request");
   const at = Date.parse(`${day.replace(/(....)(..)(..)/, "$1-$2-$3")}T${hours}:${minutes}:${seconds}Z`);
-  if (!(Math.abs(at - now) <= allowedSkew)) {
+  if (!times.some((now) => Math.abs(at - now) <= allowedSkew)) {
     throw new S3Error(
       "RequestTimeTooSkewed",
       "The difference between the request time and the current time is too large.",
       {
         elements: {
           RequestTime: timestamp,
-          ServerTime: new Date(now).toISOString(),
+          ServerTime: new Date(times[0]).toISOString(),
           MaxAllowedSkewMilliseconds: String(allowedSkew),
         },
       },

@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { Caller } from "../../iam/caller.ts";
-import { type ApiCall, accessDenied, CallRefused, type Cloud, type Delivery, type Service } from "../../service.ts";
+import {
+  type ApiCall,
+  accessDenied,
+  CallRefused,
+  type Cloud,
+  type Delivery,
+  type Route,
+  type Service,
+} from "../../service.ts";
 import type { Resource } from "../../template/stack.ts";
 import { onlyInput } from "../../understood.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -15,6 +23,34 @@ import { LambdaFunction } from "./lambda-function.ts";
 
 /** Of an event, in bytes ("Lambda quotas"). */
 const largestEvent = { RequestResponse: 6 * 1024 * 1024, Event: 1024 * 1024 } as const;
+
+/** "Invoke" of the Lambda API reference: everything but the event is in headers. */
+const invokeRoute: Route = {
+  operation: "Invoke",
+  method: "POST",
+  path: "/2015-03-31/functions/{FunctionName}/invocations",
+  input: ({ parameters, query, headers, body }) => ({
+    ...parameters,
+    Qualifier: query.get("Qualifier"),
+    InvocationType: headers["x-amz-invocation-type"],
+    LogType: headers["x-amz-log-type"],
+    ClientContext: headers["x-amz-client-context"],
+    ...(body.length > 0 && { Payload: body }),
+  }),
+  reply({ StatusCode, FunctionError, LogResult, ExecutedVersion, Payload }) {
+    const told = {
+      "x-amz-function-error": FunctionError,
+      "x-amz-log-result": LogResult,
+      "x-amz-executed-version": ExecutedVersion,
+    };
+    const headers = Object.entries(told).filter(([, value]) => value !== undefined) as [string, string][];
+    return {
+      status: StatusCode as number,
+      headers: Object.fromEntries(headers),
+      ...(Payload !== undefined && { body: Payload as string }),
+    };
+  },
+};
 
 /**
  * AWS Lambda: runs the bundles of the assembly, unmodified, in processes of their own. Of its API it knows `Invoke`.
@@ -42,6 +78,7 @@ export function lambdaService(cloud: Cloud): Service {
   return {
     name: "lambda",
     types: ["AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig"],
+    routes: [invokeRoute],
 
     make(resource: Resource) {
       if (resource.type === "AWS::Lambda::Function") {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Json } from "../../../../sandbox/cloud/template/assembly.ts";
-import { arnOf, logs, queue, shop } from "../../../fixtures/one-function.ts";
+import { functionArn, mayLog, queue, shop } from "../../../fixtures/one-function.ts";
 
 describe("an event", () => {
   const failing = "exports.handler = async () => { throw new Error('sold out') }";
@@ -18,8 +18,8 @@ describe("an event", () => {
   const minute = 60_000;
 
   test("that fails is tried again after one minute and after two more, and then told to the failure destination", async () => {
-    const { invoke, advance, sum, delivered } = await shop({ code: failing, resources: events() });
-    await invoke({ wares: 7 }, { InvocationType: "Event" });
+    const { send, cloud, sum, delivered } = await shop({ code: failing, resources: events() });
+    await send({ wares: 7 });
     for (const [wait, runs] of [
       [0, 1],
       [minute - 1, 1],
@@ -28,7 +28,7 @@ describe("an event", () => {
       [1, 3],
       [600 * minute, 3],
     ] as const) {
-      await advance(wait);
+      await cloud.advance(wait);
       expect(sum("Invocations")).toBe(runs);
     }
     expect(delivered).toMatchObject([{ to: queue, as: { kind: "session", session: "shop" } }]);
@@ -37,7 +37,7 @@ describe("an event", () => {
       requestContext: {
         condition: "RetriesExhausted",
         approximateInvokeCount: 3,
-        functionArn: `${arnOf("shop")}:$LATEST`,
+        functionArn: `${functionArn}:$LATEST`,
       },
       requestPayload: { wares: 7 },
       responseContext: { statusCode: 200, functionError: "Unhandled" },
@@ -48,9 +48,9 @@ describe("an event", () => {
 
   test("that is too old is tried no more", async () => {
     const resources = events({ MaximumEventAgeInSeconds: 90 });
-    const { invoke, advance, sum, delivered } = await shop({ code: failing, resources });
-    await invoke({}, { InvocationType: "Event" });
-    await advance(10 * minute);
+    const { send, cloud, sum, delivered } = await shop({ code: failing, resources });
+    await send({});
+    await cloud.advance(10 * minute);
     expect(sum("Invocations")).toBe(2);
     expect(JSON.parse(delivered[0]!.payload).requestContext.condition).toBe("EventAgeExceeded");
   });
@@ -58,9 +58,9 @@ describe("an event", () => {
   test("that is throttled is tried again until there is room, which counts as no attempt", async () => {
     const code = "exports.handler = (event) => new Promise((r) => setTimeout(r, 400, event))";
     const properties = { ReservedConcurrentExecutions: 1 };
-    const { invoke, advance, sum } = await shop({ code, properties, resources: events({ MaximumRetryAttempts: 0 }) });
-    await Promise.all([1, 2, 3].map((each) => invoke(each, { InvocationType: "Event" })));
-    await advance(minute);
+    const { send, cloud, sum } = await shop({ code, properties, resources: events({ MaximumRetryAttempts: 0 }) });
+    await Promise.all([1, 2, 3].map((each) => send(each)));
+    await cloud.advance(minute);
     expect(sum("Invocations")).toBe(3);
     expect(sum("Throttles")).toBeGreaterThan(0);
     expect(sum("Errors")).toBe(0);
@@ -69,9 +69,9 @@ describe("an event", () => {
   test("that is given up lies among the dead letters as it came, with what happened in attributes", async () => {
     const resources = events({ MaximumRetryAttempts: 0, DestinationConfig: {} });
     const properties = { DeadLetterConfig: { TargetArn: queue } };
-    const { invoke, advance, delivered } = await shop({ code: failing, properties, resources });
-    await invoke({ wares: 7 }, { InvocationType: "Event" });
-    await advance(0);
+    const { send, cloud, delivered } = await shop({ code: failing, properties, resources });
+    await send({ wares: 7 });
+    await cloud.advance(0);
     expect(delivered).toMatchObject([
       { payload: '{"wares":7}', attributes: { ErrorCode: "200", ErrorMessage: "sold out" } },
     ]);
@@ -79,9 +79,9 @@ describe("an event", () => {
 
   test("that is given up by a function whose role may not tell is lost, and the cloud says so", async () => {
     const resources = events({ MaximumRetryAttempts: 0 });
-    const { invoke, advance, delivered, sum, notes } = await shop({ code: failing, resources, policies: [logs] });
-    await invoke({}, { InvocationType: "Event" });
-    await advance(0);
+    const { send, cloud, delivered, sum, notes } = await shop({ code: failing, resources, may: [mayLog] });
+    await send({});
+    await cloud.advance(0);
     expect(delivered).toEqual([]);
     expect(sum("DestinationDeliveryFailures")).toBe(1);
     expect(notes).toContainEqual(

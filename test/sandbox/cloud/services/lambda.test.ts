@@ -1,6 +1,9 @@
+import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { Caller } from "../../../../sandbox/cloud/iam/caller.ts";
-import { arnOf, begin, region, shop } from "../../../fixtures/one-function.ts";
+import { begin, functionArn, shop } from "../../../fixtures/one-function.ts";
+import { raw } from "../../../fixtures/raw-s3.ts";
+import { accountId, region } from "../../../fixtures/small-cloud.ts";
 
 describe("a function", () => {
   test("gets its event and its context, and what it returns comes back", async () => {
@@ -10,7 +13,7 @@ describe("a function", () => {
     const { failed, said } = await result({ a: ["ü", 1] });
     const { left, ...rest } = said;
     expect(failed).toBe(false);
-    expect(rest).toEqual({ event: { a: ["ü", 1] }, name: "shop", arn: arnOf("shop"), memory: "192" });
+    expect(rest).toEqual({ event: { a: ["ü", 1] }, name: "shop", arn: functionArn, memory: "192" });
     expect(left).toBeGreaterThan(0);
     expect(left).toBeLessThanOrEqual(20_000);
   });
@@ -40,10 +43,10 @@ describe("a function", () => {
   test("has the cloud's time, while its code is loaded too", async () => {
     const code = `const loaded = Date.now();
       exports.handler = async () => [loaded, new Date().getTime(), new Date(0) instanceof Date, new Date(5).getTime()]`;
-    const { result, advance } = await shop({ code });
+    const { result, cloud } = await shop({ code });
     const near = (time: number) => expect.toSatisfy((value: number) => Math.abs(value - time) < 60_000);
     expect((await result()).said).toEqual([near(begin), near(begin), true, 5]);
-    await advance(86_400_000);
+    await cloud.advance(86_400_000);
     expect((await result()).said).toEqual([near(begin), near(begin + 86_400_000), true, 5]);
   });
 
@@ -142,40 +145,38 @@ describe("a function", () => {
 });
 
 describe("an invocation", () => {
-  const code = "exports.handler = async (event) => { console.log('sold', event); return event }";
-
   test("is for those whom a policy lets, by the function's own or by theirs", async () => {
     const permission = {
       Type: "AWS::Lambda::Permission",
       Properties: {
         Action: "lambda:InvokeFunction",
-        FunctionName: arnOf("shop"),
+        FunctionName: functionArn,
         Principal: "events.amazonaws.com",
-        SourceArn: "arn:aws:events:eu-central-1:444455556666:rule/sale",
+        SourceArn: `arn:aws:events:eu-central-1:${accountId}:rule/sale`,
       },
     };
-    const { cloud, invoke, sum, settle } = await shop({ code, resources: { Permission: permission } });
+    const { cloud, invoke, sum } = await shop({ resources: { Permission: permission } });
     const events: Caller = { kind: "service", service: "events.amazonaws.com" };
     const hand = (to: string, rule: string) =>
       cloud.deliver({
         to,
         payload: "{}",
         as: events,
-        context: { "aws:SourceArn": `arn:aws:events:eu-central-1:444455556666:rule/${rule}` },
+        context: { "aws:SourceArn": `arn:aws:events:eu-central-1:${accountId}:rule/${rule}` },
       });
-    await hand(arnOf("shop"), "sale");
-    await settle();
+    await hand(functionArn, "sale");
+    await cloud.settle();
     expect(sum("Invocations")).toBe(1);
-    await expect(hand(arnOf("shop"), "theft")).rejects.toMatchObject({ code: "AccessDeniedException" });
+    await expect(hand(functionArn, "theft")).rejects.toMatchObject({ code: "AccessDeniedException" });
     await expect(invoke({}, {}, cloud.account.session("shop", "shop"))).rejects.toMatchObject({
       code: "AccessDeniedException",
     });
-    await settle();
+    await cloud.settle();
     expect(sum("Invocations")).toBe(1);
   });
 
   test("can be asked for its log, for nothing but whether it may be, or in the background", async () => {
-    const { invoke, sum, settle } = await shop({ code });
+    const { invoke, sum, cloud } = await shop();
     const { LogResult } = await invoke({ b: 1 }, { LogType: "Tail" });
     const log = Buffer.from(LogResult as string, "base64")
       .toString()
@@ -186,8 +187,26 @@ describe("an invocation", () => {
     expect(await invoke({}, { InvocationType: "DryRun" })).toEqual({ StatusCode: 204 });
     expect(sum("Invocations")).toBe(1);
     expect(await invoke({}, { InvocationType: "Event" })).toEqual({ StatusCode: 202 });
-    await settle();
+    await cloud.settle();
     expect(sum("Invocations")).toBe(2);
+  });
+
+  test("by REST says in headers what else came of it", async () => {
+    const { cloud } = await shop({ code: "exports.handler = async (event) => { throw new Error(event.wares) }" });
+    const ask = (name: string, headers: Record<string, string>) => {
+      const body = '{"wares":"none"}';
+      const payloadHash = createHash("sha256").update(body).digest("hex");
+      const path = `/2015-03-31/functions/${name}/invocations`;
+      const signed = { region, service: "lambda", who: cloud.root, payloadHash };
+      return raw(cloud.endpoints.api, { method: "POST", path, body, headers, ...signed });
+    };
+    const failed = await ask("shop", { "x-amz-log-type": "Tail" });
+    expect(failed.headers).toMatchObject({ "x-amz-function-error": "Unhandled", "x-amz-executed-version": "$LATEST" });
+    expect(Buffer.from(String(failed.headers["x-amz-log-result"]), "base64").toString()).toMatch(/^START RequestId: /);
+    expect([failed.status, JSON.parse(failed.text)]).toMatchObject([200, { errorMessage: "none" }]);
+    const left = await ask("shop", { "x-amz-invocation-type": "Event" });
+    expect([left.status, left.text]).toEqual([202, ""]);
+    expect((await ask("absent", {})).status).toBe(404);
   });
 
   test.each<[string, object, string]>([
@@ -198,8 +217,8 @@ describe("an invocation", () => {
       { Payload: JSON.stringify("x".repeat(2e6)), InvocationType: "Event" },
       "RequestTooLargeException",
     ],
-  ])("is refused where its event %s", async (_, input, code_) => {
-    const { invoke } = await shop({ code });
-    await expect(invoke({}, input)).rejects.toMatchObject({ code: code_ });
+  ])("is refused where its event %s", async (_, input, code) => {
+    const { invoke } = await shop();
+    await expect(invoke({}, input)).rejects.toMatchObject({ code: code });
   });
 });
