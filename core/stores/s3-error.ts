@@ -200,7 +200,7 @@ function isUnsent(error: SdkError): boolean {
 
 function allowing(action: S3Action): string {
   if (action === "s3:PutObject")
-    return "allow it for the prefix; with a key of your own (SSE-KMS) also kms:GenerateDataKey and kms:Decrypt";
+    return "allow it for the prefix, or end the URL in host-id=sts where the store knows hosts by their role; with a key of your own (SSE-KMS) also kms:GenerateDataKey and kms:Decrypt";
   if (action === "s3:DeleteObject") return "pruning needs credentials of its own, which no mail host should have";
   return "reading needs other credentials than a host has for writing: give those with AWS_PROFILE or AWS_ACCESS_KEY_ID";
 }

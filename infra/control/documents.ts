@@ -4,7 +4,7 @@
  */
 import { CfnDocument } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
-import { componentNames } from "../../core/keys.ts";
+import { componentNames, patterns } from "../../core/keys.ts";
 import type { Deployment } from "../deployment.ts";
 import { type DocumentKind, documentKinds, documentName, drillKeyParameter, storeUrl } from "../names.ts";
 
@@ -61,7 +61,7 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
         },
         RequestId: {
           description: "Whose wish this is",
-          allowedPattern: "^$|^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$",
+          allowedPattern: `^$|${patterns.requestId.source}`,
           default: "",
         },
       },

@@ -183,6 +183,13 @@ test("a machine that took over another's configuration is told so by each comman
   expect(await keysBelow(hostPrefix(after))).toEqual([]);
 });
 
+test("a machine that calls itself as it likes is refused by the vault, and told what its URL lacks", async () => {
+  newMachine();
+  const said = await host.initInto([storeUrl(example).replace("&host-id=sts", "")]);
+  expect(said).toMatchObject({ code: 6, stdout: "", stderr: expect.stringContaining("host-id=sts") });
+  expect(existsSync(host.configPath)).toBe(false);
+});
+
 test("a machine whose credentials are the account owner's is no host of the vault, and has no configuration afterwards", async () => {
   useCredentials(cloud.root);
   const said = await host.initInto([storeUrl(example)]);
