@@ -1,5 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Deployment, deploy, hour, resourcesOf, synthesizedAssembly } from "./alarm-deployment.ts";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { CallRefused } from "../../../sandbox/cloud/service.ts";
+import { type Change, type Deployment, deploy, hour, resourcesOf, synthesizedAssembly } from "./alarm-deployment.ts";
+import { patched, statements } from "./patches.ts";
 
 const { assembly, remove } = synthesizedAssembly();
 afterAll(remove);
@@ -7,6 +9,13 @@ afterAll(remove);
 // biome-ignore lint/suspicious/noExplicitAny: properties are as many as resource types
 type Properties = any;
 const alarms = resourcesOf(assembly, "AWS::CloudWatch::Alarm").map(({ properties }): Properties => properties);
+/** Rules that hand an event to a topic. */
+const notices = resourcesOf(assembly, "AWS::Events::Rule").flatMap(({ ref, properties }) =>
+  properties.Targets.filter(({ Arn }: Properties) => /^arn:aws:sns:/.test(Arn)).map((target: Properties) => ({
+    name: ref,
+    topic: target.Arn as string,
+  })),
+);
 const namesOf = (all: readonly Properties[]): string[] => all.map(({ AlarmName }) => AlarmName).sort();
 const ringsInSilence = ({ TreatMissingData }: Properties): boolean => TreatMissingData === "breaching";
 
@@ -28,13 +37,15 @@ async function goWrong(at: Deployment, each: (hours: number) => void = () => {})
   }
 }
 
-/** Names of the alarms of which a message arrived that they changed from one state to the other. */
-const told = (at: Deployment, from: string, to: string): string[] =>
+/** Names of the alarms of which a message arrived that they changed from one state, or any, to the other. */
+const told = (at: Deployment, from: string | undefined, to: string): string[] =>
   [
     ...new Set(
       at.mail().flatMap(({ subject, text }) => {
         const [, name] = new RegExp(`^${to}: "(.+)" in EU \\(Frankfurt\\)$`).exec(subject) ?? [];
-        return name !== undefined && JSON.parse(text).OldStateValue === from ? [name] : [];
+        return name !== undefined && (from ?? JSON.parse(text).OldStateValue) === JSON.parse(text).OldStateValue
+          ? [name]
+          : [];
       }),
     ),
   ].sort();
@@ -69,4 +80,179 @@ describe("an alarm of the stack", () => {
       expect(silentFor.get(name)).toBeLessThanOrEqual(spoken + 4);
     },
   );
+});
+
+/** Hands every notice to its topic, as EventBridge does. */
+async function giveNotice({ cloud }: Deployment): Promise<void> {
+  for (const { name, topic } of notices) {
+    const as = { kind: "service", service: "events.amazonaws.com" } as const;
+    await cloud.deliver({ to: topic, payload: `notice ${name}`, as, context: {} }).catch((error) => {
+      if (!(error instanceof CallRefused)) throw error;
+    });
+  }
+  await cloud.settle();
+}
+
+const noticed = (at: Deployment): string[] => at.mail().flatMap(({ text }) => /^notice (.+)$/.exec(text)?.[1] ?? []);
+const noticeNames = notices.map(({ name }) => name);
+
+test.each(noticeNames)("the notice %s is in the inbox", async (name) => {
+  const at = await deploy(assembly);
+  onTestFinished(() => at.close());
+  await giveNotice(at);
+  expect(noticed(at)).toContain(name);
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: resources and statements as they stand in the template
+type Written = any;
+const properties =
+  (type: string, change: (properties: Written) => void): Change =>
+  (stacks) =>
+    patched(stacks, {
+      [type]: (resource) => {
+        change(resource.Properties);
+        return resource;
+      },
+    });
+const without =
+  (type: string): Change =>
+  (stacks) =>
+    patched(stacks, { [type]: () => undefined });
+const ofService = ({ Principal }: Written, name: string) => Principal?.Service === `${name}.amazonaws.com`;
+const notLetIn =
+  (type: "AWS::KMS::Key" | "AWS::SNS::TopicPolicy", service: string): Change =>
+  (stacks) =>
+    statements(stacks, type, (each) => (ofService(each, service) ? undefined : each));
+const forAnother =
+  (type: "AWS::KMS::Key" | "AWS::SNS::TopicPolicy", key: string, value: string): Change =>
+  (stacks) =>
+    statements(stacks, type, (each) =>
+      ofService(each, "cloudwatch") ? { ...each, Condition: { StringEquals: { [key]: value } } } : each,
+    );
+const alarmsWith = (change: (alarm: Written) => void) => properties("AWS::CloudWatch::Alarm", change);
+
+const all = namesOf(alarms);
+const faults = namesOf(alarms.filter((each) => !ringsInSilence(each)));
+const silences = namesOf(alarms.filter(ringsInSilence));
+
+/** What is still told with a mistake in the stack. */
+const mistakes: readonly [mistake: string, change: Change, alarms: readonly string[], notices: readonly string[]][] = [
+  ["the key does not let CloudWatch in", notLetIn("AWS::KMS::Key", "cloudwatch"), [], noticeNames],
+  ["the key does not let EventBridge in", notLetIn("AWS::KMS::Key", "events"), all, []],
+  [
+    "the key lets CloudWatch seal, and not open",
+    (stacks) =>
+      statements(stacks, "AWS::KMS::Key", (each) =>
+        ofService(each, "cloudwatch") ? { ...each, Action: "kms:GenerateDataKey" } : each,
+      ),
+    [],
+    noticeNames,
+  ],
+  [
+    "the key expects alarms of another account",
+    forAnother("AWS::KMS::Key", "aws:SourceAccount", "999999999999"),
+    [],
+    noticeNames,
+  ],
+  [
+    "the key expects another service between",
+    forAnother("AWS::KMS::Key", "kms:ViaService", "sqs.eu-central-1.amazonaws.com"),
+    [],
+    noticeNames,
+  ],
+  [
+    "the topics are sealed with the key that AWS keeps",
+    properties("AWS::SNS::Topic", (topic) => {
+      topic.KmsMasterKeyId = "alias/aws/sns";
+    }),
+    [],
+    [],
+  ],
+  [
+    "the key is switched off",
+    properties("AWS::KMS::Key", (key) => {
+      key.Enabled = false;
+    }),
+    [],
+    [],
+  ],
+  ["the topics have no policies", without("AWS::SNS::TopicPolicy"), [], []],
+  ["the topics do not let CloudWatch in", notLetIn("AWS::SNS::TopicPolicy", "cloudwatch"), [], noticeNames],
+  ["the topics do not let EventBridge in", notLetIn("AWS::SNS::TopicPolicy", "events"), all, []],
+  [
+    "the topics expect alarms of another account",
+    forAnother("AWS::SNS::TopicPolicy", "aws:SourceAccount", "999999999999"),
+    [],
+    noticeNames,
+  ],
+  ["nobody is subscribed", without("AWS::SNS::Subscription"), [], []],
+  [
+    "alarms do nothing when they begin",
+    alarmsWith((alarm) => {
+      delete alarm.AlarmActions;
+    }),
+    [],
+    noticeNames,
+  ],
+  [
+    "alarms are muted",
+    alarmsWith((alarm) => {
+      alarm.ActionsEnabled = false;
+    }),
+    [],
+    noticeNames,
+  ],
+  [
+    "alarms look at a metric that nobody measures",
+    alarmsWith((alarm) => {
+      alarm.MetricName += "s";
+    }),
+    silences,
+    noticeNames,
+  ],
+  [
+    "alarms take silence for good",
+    alarmsWith((alarm) => {
+      alarm.TreatMissingData = "notBreaching";
+    }),
+    faults,
+    noticeNames,
+  ],
+  [
+    "alarms do not mind silence",
+    alarmsWith((alarm) => {
+      delete alarm.TreatMissingData;
+    }),
+    faults,
+    noticeNames,
+  ],
+  [
+    "alarms of silence have periods of days",
+    alarmsWith((alarm) => {
+      if (alarm.TreatMissingData !== "breaching") return;
+      Object.assign(alarm, { Period: 86_400, DatapointsToAlarm: 1, EvaluationPeriods: 1 });
+    }),
+    faults,
+    noticeNames,
+  ],
+];
+
+describe("a mistake in the stack is seen here, for somebody is not told:", () => {
+  const heard = async (change: Change, confirmed = true) => {
+    const at = await deploy(assembly, { change, confirmed });
+    onTestFinished(() => at.close());
+    await giveNotice(at);
+    await goWrong(at);
+    return { alarms: told(at, undefined, "ALARM"), notices: noticed(at).sort(), notes: at.notes };
+  };
+
+  test.each(mistakes)("%s", async (_, change, toldAlarms, toldNotices) => {
+    const { alarms, notices } = await heard(change);
+    expect({ alarms, notices }).toEqual({ alarms: toldAlarms, notices: [...toldNotices].sort() });
+    expect(toldAlarms.length + toldNotices.length).toBeLessThan(all.length + noticeNames.length);
+  });
+
+  test("nobody confirmed the subscription", async () => {
+    expect(await heard((stacks) => stacks, false)).toMatchObject({ alarms: [], notices: [] });
+  });
 });

@@ -6,6 +6,8 @@ import { only, onlyInput, placeOf } from "../../understood.ts";
 import { refusedUse } from "../kms/keys.ts";
 import { askToConfirm, type Notice, notify, subscriptionOf, type Topic, topicOf } from "./topic.ts";
 
+type Words = Omit<Notice, "id" | "at">;
+
 const largestMessage = 256 * 1024;
 
 /**
@@ -29,7 +31,7 @@ export function snsService(cloud: Cloud): Service {
     }
   };
 
-  function publish(topic: Topic, notice: Notice, caller: Caller, context: Readonly<Record<string, string>> = {}) {
+  function publish(topic: Topic, notice: Words, caller: Caller, context: Readonly<Record<string, string>> = {}) {
     demand(caller, "Publish", topic, context);
     const { arn, key, name } = topic;
     const actions = ["kms:GenerateDataKey", "kms:Decrypt"] as const;
@@ -47,9 +49,10 @@ export function snsService(cloud: Cloud): Service {
       dimensions: { TopicName: name },
       value: 1,
     });
+    const id = randomUUID();
     const listening = topic.subscriptions.filter(({ token }) => token === undefined);
-    for (const each of listening) cloud.goOn(notify(cloud, topic, each, notice));
-    return { MessageId: randomUUID() };
+    for (const each of listening) cloud.goOn(notify(cloud, topic, each, { ...notice, id, at: cloud.clock.now() }));
+    return { MessageId: id };
   }
 
   return {
@@ -76,7 +79,7 @@ export function snsService(cloud: Cloud): Service {
       switch (call.operation) {
         case "Publish": {
           onlyInput(call, ["Message", "MessageAttributes", "Subject", "TopicArn"]);
-          return publish(topicNamed(input.TopicArn), noticeOf(call), caller);
+          return publish(topicNamed(input.TopicArn), wordsOf(call), caller);
         }
         case "ConfirmSubscription": {
           // Who has the token may: no policy is asked.
@@ -103,7 +106,7 @@ export function snsService(cloud: Cloud): Service {
   };
 }
 
-function noticeOf({ input }: ApiCall): Notice {
+function wordsOf({ input }: ApiCall): Words {
   const { Message = "", Subject, MessageAttributes = {} } = input as PublishInput;
   if (Subject !== undefined && !/^[\x21-\x7e][\x20-\x7e]{0,98}$/.test(Subject)) {
     throw new CallRefused("InvalidParameter", "Invalid parameter: Subject");

@@ -26,6 +26,9 @@ export interface Subscription {
 
 /** What was published. */
 export interface Notice {
+  readonly id: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
   readonly text: string;
   readonly subject?: string | undefined;
   readonly attributes?: Readonly<Record<string, string>> | undefined;
@@ -54,7 +57,10 @@ export function askToConfirm(cloud: Cloud, topic: Topic, { protocol, endpoint, t
   const text =
     protocol === "email"
       ? `You have chosen to subscribe to the topic:\n${topic.arn}\n\nTo confirm this subscription, call ConfirmSubscription with\nToken: ${token}`
-      : JSON.stringify({ ...envelope(cloud, topic, "SubscriptionConfirmation"), Token: token });
+      : JSON.stringify({
+          ...envelope(topic, "SubscriptionConfirmation", randomUUID(), cloud.clock.now()),
+          Token: token,
+        });
   leave(cloud, topic, endpoint, "AWS Notification - Subscription Confirmation", text);
 }
 
@@ -87,10 +93,10 @@ async function hand(
   cloud: Cloud,
   topic: Topic,
   { arn, protocol, endpoint, raw }: Subscription,
-  { text, subject, attributes }: Notice,
+  { id, at, text, subject, attributes }: Notice,
 ): Promise<{ readonly why: string; readonly mayPass: boolean } | undefined> {
   const enveloped = {
-    ...envelope(cloud, topic, "Notification"),
+    ...envelope(topic, "Notification", id, at),
     ...(subject !== undefined && { Subject: subject }),
     Message: text,
     ...(attributes && { MessageAttributes: texts(attributes) }),
@@ -118,8 +124,8 @@ async function hand(
   }
 }
 
-function envelope(cloud: Cloud, topic: Topic, Type: string) {
-  return { Type, MessageId: randomUUID(), TopicArn: topic.arn, Timestamp: new Date(cloud.clock.now()).toISOString() };
+function envelope({ arn }: Topic, Type: string, MessageId: string, at: number) {
+  return { Type, MessageId, TopicArn: arn, Timestamp: new Date(at).toISOString() };
 }
 
 function leave({ directory, clock }: Cloud, { displayName }: Topic, to: string, subject: string, text: string) {
