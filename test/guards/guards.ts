@@ -16,6 +16,7 @@ import { pruneGuards } from "./prune.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
+import { runningCloudGuards } from "./running-cloud.ts";
 import { s3Guards } from "./s3.ts";
 import { storeGuards } from "./store.ts";
 import { severalStoresGuards } from "./stores.ts";
@@ -26,6 +27,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
+  ...runningCloudGuards,
   ...lambdaGuards,
   ...s3Guards,
   ...formatGuards,

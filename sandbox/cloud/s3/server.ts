@@ -29,7 +29,7 @@ export interface S3Options {
   readonly region?: string;
   /** Default: the machine's. */
   readonly clock?: Clock;
-  /** What the signatures of requests are dated by. Default: `clock`. */
+  /** What the signatures of requests may be dated by as well. Default: nothing. */
   readonly signersClock?: Clock;
   /** Is told of each object that was made, before whoever made it is. */
   readonly created?: (object: CreatedObject) => void;

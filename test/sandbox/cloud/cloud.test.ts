@@ -47,6 +47,15 @@ describe("time", () => {
     expect(clock.now()).toBe(start + 3000);
   });
 
+  test("of a signature is the cloud's, or that of this machine", async () => {
+    const cloud = await smallCloud({}, { clock: virtualClock(start) });
+    const ask = (now: number) =>
+      new STSClient({ ...clientOf(cloud), systemClockOffset: now - Date.now() }).send(new GetCallerIdentityCommand({}));
+    await ask(start);
+    await ask(Date.now());
+    await expect(ask(start - 3_600_000)).rejects.toThrow("too large");
+  });
+
   test("of the machine can not be moved", async () => {
     const cloud = await smallCloud({}, { services: [] });
     await expect(cloud.advance(1)).rejects.toThrow("can not be moved");
