@@ -105,7 +105,7 @@ export async function startCloud({
   const judging = { region, clock, decided };
   const callers = new Callers();
 
-  // Programs that are not the cloud's own sign by this machine's clock, whatever time the cloud has.
+  // Programs of this machine sign by its clock, whatever time the cloud has.
   const times = { clock, signersClock: systemClock };
   const s3 = await startS3({
     ...{ directory: join(directory, "s3"), region, ...times },

@@ -6,12 +6,14 @@ import { lambdaService } from "./services/lambda/lambda-service.ts";
 import { logsService } from "./services/logs/logs-service.ts";
 import { snsService } from "./services/sns/sns-service.ts";
 import { sqsService } from "./services/sqs/sqs-service.ts";
+import { ssmService } from "./services/ssm/ssm-service.ts";
 import { stsService } from "./services/sts/sts-service.ts";
 
 /** Every service but S3, which has a server of its own. One that is added here is in the sandbox. */
 export const services: readonly ((cloud: Cloud) => Service)[] = [
   iamService,
   stsService,
+  ssmService,
   kmsService,
   snsService,
   sqsService,
