@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import type { Session } from "./iam/account.ts";
 import type { Caller } from "./iam/caller.ts";
+import { digestOf } from "./made-up.ts";
 import { accessDenied, type Cloud } from "./service.ts";
 
 /**
@@ -16,7 +16,7 @@ export function serviceSession(
   forWhat: string,
   context: Readonly<Record<string, string>>,
 ): Session {
-  const name = createHash("sha256").update(forWhat).digest("hex").slice(0, 32);
+  const name = digestOf(forWhat).slice(0, 32);
   const session = cloud.account.session(role.slice(role.lastIndexOf("/") + 1), name);
   const caller: Caller = { kind: "service", service };
   const need = { action: "sts:AssumeRole", resource: session.role, context };

@@ -1,9 +1,11 @@
 import type { Cloud, Service } from "./service.ts";
 import { cloudwatchService } from "./services/cloudwatch/cloudwatch-service.ts";
+import { eventsService } from "./services/events/events-service.ts";
 import { iamService } from "./services/iam/iam-service.ts";
 import { kmsService } from "./services/kms/kms-service.ts";
 import { lambdaService } from "./services/lambda/lambda-service.ts";
 import { logsService } from "./services/logs/logs-service.ts";
+import { schedulerService } from "./services/scheduler/scheduler-service.ts";
 import { snsService } from "./services/sns/sns-service.ts";
 import { sqsService } from "./services/sqs/sqs-service.ts";
 import { ssmService } from "./services/ssm/ssm-service.ts";
@@ -20,4 +22,6 @@ export const services: readonly ((cloud: Cloud) => Service)[] = [
   cloudwatchService,
   lambdaService,
   logsService,
+  eventsService,
+  schedulerService,
 ];

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { uuidOf } from "../made-up.ts";
 import type { Json } from "./assembly.ts";
 
 /** What a template can learn of a resource once it is made. */
@@ -136,9 +137,7 @@ function made(it: Bare): string {
 }
 
 function uuid(it: Bare): string {
-  return digest(it)
-    .toString("hex")
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5");
+  return uuidOf(digest(it).toString("hex"));
 }
 
 /** Ids of API Gateway: ten small letters and digits. */

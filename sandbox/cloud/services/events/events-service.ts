@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import type { Caller } from "../../iam/caller.ts";
+import { digestOf, uuidOf } from "../../made-up.ts";
 import { insist } from "../../retries.ts";
 import { CallRefused, type Cloud, type CloudEvent, type Service } from "../../service.ts";
 import { serviceSession } from "../../service-session.ts";
@@ -17,10 +17,9 @@ export function eventsService(cloud: Cloud): Service & Required<Pick<Service, "p
   /** Ids are the same in each run that puts the same number of events. */
   function envelope({ source, detail, resources = [], ...event }: CloudEvent, time: number): Envelope {
     count += 1;
-    const made = createHash("sha256").update(`${cloud.accountId}/${cloud.region}/${count}`).digest("hex");
     return {
       version: "0",
-      id: made.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, "$1-$2-$3-$4-$5"),
+      id: uuidOf(digestOf(`${cloud.accountId}/${cloud.region}/event/${count}`)),
       "detail-type": event["detail-type"],
       source,
       account: cloud.accountId,
@@ -110,6 +109,7 @@ export function eventsService(cloud: Cloud): Service & Required<Pick<Service, "p
       const Entries = entriesOf(cloud, call).map((entry) => {
         if (!("event" in entry)) return entry;
         const event = envelope(entry.event, entry.time);
+        cloud.note(`event: ${event.source} "${event["detail-type"]}"`);
         cloud.goOn(put(event));
         return { EventId: event.id };
       });
