@@ -5,6 +5,7 @@ import { consistencyGuards } from "./consistency.ts";
 import { controllerGuards } from "./controller.ts";
 import { databaseGuards } from "./databases.ts";
 import { doctorGuards } from "./doctor.ts";
+import { eventGuards } from "./events.ts";
 import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
 import { judgementGuards } from "./judgement.ts";
@@ -16,7 +17,6 @@ import { pruneGuards } from "./prune.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
-import { runningCloudGuards } from "./running-cloud.ts";
 import { s3Guards } from "./s3.ts";
 import { storeGuards } from "./store.ts";
 import { severalStoresGuards } from "./stores.ts";
@@ -27,8 +27,8 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
-  ...runningCloudGuards,
   ...lambdaGuards,
+  ...eventGuards,
   ...s3Guards,
   ...formatGuards,
   ...ageGuards,

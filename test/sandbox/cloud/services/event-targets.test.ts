@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CallRefused } from "../../../../sandbox/cloud/service.ts";
 import { hour, minute, queue, ruleArn, sale, second, shop, start, topic } from "../../../fixtures/event-shop.ts";
-import { accountId, region } from "../../../fixtures/service-alone.ts";
+import { accountId, region } from "../../../fixtures/small-cloud.ts";
 
 const busy = new CallRefused("ServiceUnavailable", "not now", 503);
 

@@ -1,10 +1,11 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CallRefused } from "../../../../sandbox/cloud/service.ts";
 import { eventsService } from "../../../../sandbox/cloud/services/events/events-service.ts";
-import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
 import { queue, ruleArn, sale, shop, start, topic } from "../../../fixtures/event-shop.ts";
-import { accountId, region, serviceAlone } from "../../../fixtures/service-alone.ts";
-import { synthesizedStacks } from "../../../fixtures/synthesized-account.ts";
+import { serviceAlone } from "../../../fixtures/service-alone.ts";
+import { accountId, region } from "../../../fixtures/small-cloud.ts";
+import { account } from "../../../fixtures/synthesized-account.ts";
+import { synthesizedAssembly } from "../alarm-deployment.ts";
 
 describe("an event", () => {
   test("reaches the target of the rule that it fits, in an envelope", async () => {
@@ -100,7 +101,7 @@ describe("PutEvents", () => {
     const { put, until, deliveries } = await shop();
     const wrong = { ...sale, ...change };
     if (wrong.Source === undefined) {
-      await expect(put(wrong)).rejects.toMatchObject({ code: "AccessDeniedException" });
+      await expect(put(wrong)).rejects.toMatchObject({ name: "AccessDeniedException" });
       return;
     }
     const answer = await put(wrong, sale);
@@ -111,7 +112,7 @@ describe("PutEvents", () => {
 
   test("takes nothing where the caller may not put one of them", async () => {
     const { put, until, deliveries } = await shop({ EventPattern: { "detail-type": ["Sold"] } });
-    await expect(put(sale, { ...sale, Source: "mint" })).rejects.toMatchObject({ code: "AccessDeniedException" });
+    await expect(put(sale, { ...sale, Source: "mint" })).rejects.toMatchObject({ name: "AccessDeniedException" });
     await until(start);
     expect(deliveries).toEqual([]);
   });
@@ -122,7 +123,10 @@ describe("PutEvents", () => {
     ["more than 256 KiB", [sale, { ...sale, Detail: JSON.stringify({ x: "x".repeat(256 * 1024) }) }]],
   ])("refuses a call with %s", async (_, entries) => {
     const { put } = await shop();
-    await expect(put(...entries)).rejects.toMatchObject({ code: "ValidationException", status: 400 });
+    await expect(put(...entries)).rejects.toMatchObject({
+      name: "ValidationException",
+      $metadata: { httpStatusCode: 400 },
+    });
   });
 
   test("takes ten entries of 256 KiB in all", async () => {
@@ -137,42 +141,44 @@ describe("PutEvents", () => {
     ["a member", { TraceHeader: "Root=1" }],
     ["another bus", { EventBusName: "mine" }],
   ])("is a defect of the sandbox with %s that is not known", async (_, change) => {
-    const { put } = await shop();
-    const failed = put({ ...sale, ...change });
+    const { service } = await shop();
+    const caller = { kind: "root", account: accountId } as const;
+    const failed = service.answer({ operation: "PutEvents", input: { Entries: [{ ...sale, ...change }] }, caller });
     await expect(failed).rejects.toThrow();
     await expect(failed).rejects.not.toBeInstanceOf(CallRefused);
   });
 
   test("has the time that the caller gives", async () => {
     const { put, until, deliveries } = await shop();
-    await put({ ...sale, Time: Date.parse("2026-02-28T01:02:03Z") / 1000 });
+    await put({ ...sale, Time: new Date("2026-02-28T01:02:03Z") });
     await until(start);
     expect(JSON.parse(deliveries[0]!.payload).time).toBe("2026-02-28T01:02:03Z");
   });
 });
 
 describe("the rules of the control stack", () => {
-  let stacks: readonly SynthesizedStack[];
+  let built: ReturnType<typeof synthesizedAssembly>;
   beforeAll(() => {
-    stacks = synthesizedStacks();
+    built = synthesizedAssembly();
   });
+  afterAll(() => built.remove());
 
   const manifest = (key: string) => ({
     source: "aws.s3",
     "detail-type": "Object Created",
-    detail: { bucket: { name: `mailark-data-${accountId}-${region}` }, object: { key } },
+    detail: { bucket: { name: `mailark-data-${account}-${region}` }, object: { key } },
   });
 
   test("have each manifest judged, and no other object", async () => {
-    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
     await service.publish(manifest("hosts/h/mail/s/0001.pack"));
     expect(deliveries).toEqual([]);
     await service.publish(manifest("hosts/h/mail/s/manifest.json"));
-    expect(deliveries).toMatchObject([{ to: `arn:aws:lambda:${region}:${accountId}:function:mailark-verify` }]);
+    expect(deliveries).toMatchObject([{ to: `arn:aws:lambda:${region}:${account}:function:mailark-verify` }]);
   });
 
   test("tell of a snapshot that was refused in one sentence, with its findings", async () => {
-    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
     const detail = { alert: true, component: "mail", host: "mail-1", snapshotId: "s", outcome: "damaged" };
     await service.publish({
       source: "mailark",
@@ -192,7 +198,7 @@ describe("the rules of the control stack", () => {
     ["Failed", 1],
     ["Success", 0],
   ])("tell of a command that ended as %s %i times", async (status, times) => {
-    const { service, deliveries } = await serviceAlone(eventsService, stacks, start);
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
     const detail = { "document-name": "mailark-backup", "instance-id": "i-1", status, "command-id": "c" };
     await service.publish({
       source: "aws.ssm",

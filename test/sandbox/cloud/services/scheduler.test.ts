@@ -1,9 +1,9 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CallRefused } from "../../../../sandbox/cloud/service.ts";
 import { schedulerService } from "../../../../sandbox/cloud/services/scheduler/scheduler-service.ts";
-import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
-import { accountId, region, serviceAlone, stackWith } from "../../../fixtures/service-alone.ts";
-import { synthesizedStacks } from "../../../fixtures/synthesized-account.ts";
+import { serviceAlone } from "../../../fixtures/service-alone.ts";
+import { accountId, region, smallAssembly } from "../../../fixtures/small-cloud.ts";
+import { synthesizedAssembly } from "../alarm-deployment.ts";
 
 const start = Date.parse("2026-03-01T12:00:00Z");
 const second = 1000;
@@ -43,7 +43,7 @@ async function bakery(properties: object = {}, target: object = {}, Condition: o
       Properties: { RoleName: "baker", AssumeRolePolicyDocument: { Version: "2012-10-17", Statement: [trust] } },
     },
   };
-  const alone = await serviceAlone(schedulerService, [stackWith(Resources as never)], start);
+  const alone = await serviceAlone(schedulerService, smallAssembly(Resources as never), start);
   const at = () => alone.deliveries.map((each) => new Date(each.at).toISOString().slice(0, 19));
   return { ...alone, alone, at };
 }
@@ -279,13 +279,14 @@ describe("a schedule is refused", () => {
 });
 
 describe("the schedules of the control stack", () => {
-  let stacks: readonly SynthesizedStack[];
+  let built: ReturnType<typeof synthesizedAssembly>;
   beforeAll(() => {
-    stacks = synthesizedStacks();
+    built = synthesizedAssembly();
   });
+  afterAll(() => built.remove());
 
   test("start in a week what its configuration says, and find what was not judged", async () => {
-    const { until, deliveries } = await serviceAlone(schedulerService, stacks, start);
+    const { until, deliveries } = await serviceAlone(schedulerService, built.assembly, start);
     await until(start + 7 * day - second);
     const told = deliveries.map(({ to, payload }) => ({ to: to.replace(/.*:/, ""), ...JSON.parse(payload) }));
     const count = (wanted: object) =>
@@ -301,7 +302,11 @@ describe("the schedules of the control stack", () => {
   });
 
   test("start the full backup on Sunday at six in Berlin, on the days too on which the clocks change", async () => {
-    const { until, deliveries } = await serviceAlone(schedulerService, stacks, Date.parse("2026-03-22T12:00:00Z"));
+    const { until, deliveries } = await serviceAlone(
+      schedulerService,
+      built.assembly,
+      Date.parse("2026-03-22T12:00:00Z"),
+    );
     await until(Date.parse("2026-04-05T12:00:00Z"));
     const full = deliveries.filter(({ payload }) => JSON.parse(payload).tier === "full");
     const due = ["2026-03-29T04:00:00Z", "2026-04-05T04:00:00Z"].map((each) => Date.parse(each));
