@@ -1,6 +1,3 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
 import {
   AbortMultipartUploadCommand,
   type CompletedPart,
@@ -27,18 +24,9 @@ import {
   S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Moto, motoIsHere, startMoto } from "../../fixtures/moto.ts";
 import { owner, s3Client, sandboxS3 } from "../../fixtures/sandbox-s3.ts";
-
-/** moto (Python) is an independent opinion of what S3 answers. Where it is not installed, nobody is asked. */
-const motoIsHere = (() => {
-  try {
-    execFileSync("moto_server", ["--help"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 const Bucket = "data";
 const locked = "locked";
@@ -272,22 +260,17 @@ const differences: Record<string, string> = {
 };
 
 describe.runIf(motoIsHere)("the sandbox's S3 answers as moto does", () => {
-  let moto: ChildProcess;
+  let moto: Moto;
   let endpoint: string;
 
   beforeAll(async () => {
-    const port = await freePort();
-    endpoint = `http://127.0.0.1:${port}`;
-    moto = spawn("moto_server", ["-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
-    await vi.waitFor(async () => expect((await fetch(endpoint)).ok).toBe(true), { timeout: 50_000, interval: 100 });
+    moto = await startMoto();
+    endpoint = moto.endpoint;
   });
-  afterAll(async () => {
-    moto.kill();
-    if (moto.exitCode === null && moto.signalCode === null) await once(moto, "exit");
-  });
+  afterAll(() => moto.stop());
 
   test.each(Object.keys(scenarios))("%s", async (name) => {
-    await fetch(`${endpoint}/moto-api/reset`, { method: "POST" });
+    await moto.reset();
     const { accessKeyId, secretAccessKey } = owner;
     const theirs = new S3Client({
       ...{ endpoint, region: "us-east-1", maxAttempts: 1, forcePathStyle: true },
@@ -308,12 +291,3 @@ describe.runIf(motoIsHere)("the sandbox's S3 answers as moto does", () => {
     else expect(our).toEqual(their);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
-}

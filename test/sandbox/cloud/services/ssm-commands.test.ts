@@ -12,13 +12,13 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { ssmFleet } from "../../../../lambdas/runtime/ssm-fleet.ts";
 import type { CloudEvent } from "../../../../sandbox/cloud/service.ts";
 import { account, region, synthesizedStacks } from "../../../fixtures/synthesized-account.ts";
-import { neighbours } from "./ssm-neighbours.ts";
+import { drillHost, neighbours } from "./ssm-neighbours.ts";
 import { refusal, type SsmPlace, ssmPlace } from "./ssm-place.ts";
 
 let place: SsmPlace;
 
 beforeAll(async () => {
-  place = await ssmPlace([...synthesizedStacks(), neighbours()]);
+  place = await ssmPlace([...synthesizedStacks(), neighbours({ Drill: drillHost })]);
 }, 120_000);
 afterAll(() => place?.close());
 
@@ -331,6 +331,22 @@ describe("permissions", () => {
     expect((await place.outcome(id, present!)).Status).toBe("Pending");
     await place.cloud.advance(hour);
     expect((await place.outcome(id, present!)).StatusDetails).toBe("DeliveryTimedOut");
+  });
+
+  test("the drill key is read by a machine for drills, and by no host", async () => {
+    const [vaultKey] = place.cloud.stacks
+      .flatMap(({ resources }) => resources)
+      .filter(({ type }) => type === "AWS::KMS::Key");
+    for (const name of ["/mailark/drill-key", "/mailark/other"]) {
+      place.ssm.putParameter({ name, value: "AGE-SECRET-KEY", keyArn: vaultKey!.attributes.Arn as string });
+    }
+    const get = async (role: string, Name: string) => {
+      const asked = new GetParameterCommand({ Name, WithDecryption: true });
+      return (await place.client(role, "i-0").send(asked)).Parameter!.Value;
+    };
+    expect(await get("drill-host", "/mailark/drill-key")).toBe("AGE-SECRET-KEY");
+    expect(await refusal(get("drill-host", "/mailark/other"))).toBe("AccessDeniedException");
+    expect(await refusal(get("mailark-host", "/mailark/drill-key"))).toBe("AccessDeniedException");
   });
 
   test("a secret parameter is opened by KMS, in the name of who reads it", async () => {

@@ -1,16 +1,27 @@
 import type { Json, SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
 import { account, region } from "../../../fixtures/synthesized-account.ts";
 
+const trust = {
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
+};
+
+/** A machine for drills, with the product's own policies. */
+export const drillHost = {
+  Type: "AWS::IAM::Role",
+  Properties: {
+    RoleName: "drill-host",
+    AssumeRolePolicyDocument: trust,
+    ManagedPolicyArns: ["drill", "host-commands"].map((name) => `arn:aws:iam::${account}:policy/mailark-${name}`),
+  },
+};
+
 /** Somebody who may do everything, hosts whose roles lack something, and documents that are none of the product's. */
-export function neighbours(): SynthesizedStack {
+export function neighbours(more: Readonly<Record<string, Json>> = {}): SynthesizedStack {
   const document = (actions: readonly string[]) => ({
     Version: "2012-10-17",
     Statement: [{ Effect: "Allow", Action: actions, Resource: "*" }],
   });
-  const trust = {
-    Version: "2012-10-17",
-    Statement: [{ Effect: "Allow", Action: "sts:AssumeRole", Principal: { Service: "ec2.amazonaws.com" } }],
-  };
   const role = (RoleName: string, ...actions: readonly string[]) => ({
     Type: "AWS::IAM::Role",
     Properties: {
@@ -64,5 +75,10 @@ export function neighbours(): SynthesizedStack {
       mainSteps: [step("shell", ['eval "$SSM_Line"'], { timeoutSeconds: "60" })],
     }),
   };
-  return { name: "neighbours", account, region, template: { Resources } as SynthesizedStack["template"] };
+  return {
+    name: "neighbours",
+    account,
+    region,
+    template: { Resources: { ...Resources, ...more } } as SynthesizedStack["template"],
+  };
 }

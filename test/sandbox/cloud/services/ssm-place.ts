@@ -21,7 +21,7 @@ import { ownDirectory, scratchDirectory } from "../../../fixtures/scratch.ts";
 import { clientOf } from "../../../fixtures/small-cloud.ts";
 
 /** Run Command, S3, and who there is, as the stacks describe them; nothing else of the stacks does anything. */
-export async function ssmPlace(stacks: readonly SynthesizedStack[]) {
+export async function ssmPlace(stacks: readonly SynthesizedStack[], start = Date.parse("2026-11-21T02:00:00.000Z")) {
   const events: CloudEvent[] = [];
   const made = ["AWS::SSM::Document", "AWS::S3::Bucket", "AWS::S3::BucketPolicy"];
   const all = stacks.flatMap(({ template }) => Object.values(template.Resources as Record<string, { Type: string }>));
@@ -38,7 +38,7 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[]) {
     assembly: path,
     directory: path,
     choose: () => stacks,
-    clock: virtualClock(Date.parse("2026-11-21T02:00:00.000Z")),
+    clock: virtualClock(start),
     services: [
       (cloud) => {
         ssm = ssmService(cloud);
@@ -80,11 +80,17 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[]) {
         chmodSync(join(directory, name), 0o755);
       }
       machines += 1;
+      const own = {
+        PATH: `${directory}:${process.env.PATH}`,
+        HOME: directory,
+        PLACE: directory,
+        MAILARK_CONFIG: join(directory, "config.yaml"),
+      };
       const node = ssm.register({
         instanceId: `i-${String(machines).padStart(17, "0")}`,
         roleName: "mailark-host",
         tags: { mailark: "host" },
-        run: localMachine({ PATH: `${directory}:${process.env.PATH}`, HOME: directory, PLACE: directory }),
+        run: localMachine(own),
         ...options,
       });
       onTestFinished(() => node.terminate());
