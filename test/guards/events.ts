@@ -35,9 +35,9 @@ export const eventGuards: readonly Guard[] = [
     test: { file: suite("events"), name: "takes nothing where the caller may not put one of them" },
   },
   {
-    guard: "PutEvents takes 256 KiB at most",
+    guard: "PutEvents takes less than 256 KiB",
     file: events("put-events"),
-    find: "if (bytes > mostBytes)",
+    find: "if (bytes >= tooManyBytes)",
     replace: "if (bytes < 0)",
     test: { file: suite("events"), name: "refuses a call with %s" },
   },

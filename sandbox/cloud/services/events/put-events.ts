@@ -9,8 +9,8 @@ export type Entry =
 
 const members = ["Detail", "DetailType", "EventBusName", "Resources", "Source", "Time"];
 
-/** Bytes of all entries of a call; "Calculating PutEvents event entry size" says what counts. */
-const mostBytes = 256 * 1024;
+/** Bytes that all entries of a call must be less than; "Calculating PutEvents event entry size" says what counts. */
+const tooManyBytes = 256 * 1024;
 
 /**
  * The entries of a call of PutEvents, in their order. Whether the caller may is asked entry by entry, for source and
@@ -31,7 +31,7 @@ export function entriesOf(
   if (Entries.length < 1) throw invalid("'entries' must have length greater than or equal to 1");
   if (Entries.length > 10) throw invalid("'entries' must have length less than or equal to 10");
   const bytes = Entries.reduce((sum: number, each) => sum + sizeOf(each), 0);
-  if (bytes > mostBytes) throw invalid("Total size of the entries in the request is over the limit.");
+  if (bytes >= tooManyBytes) throw invalid("Total size of the entries in the request is over the limit.");
   const arn = `arn:aws:events:${cloud.region}:${cloud.accountId}:event-bus/default`;
   return Entries.map((written) => {
     onlyInput({ operation, input: written }, members);

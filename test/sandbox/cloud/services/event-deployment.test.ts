@@ -11,15 +11,20 @@ import { sqsService } from "../../../../sandbox/cloud/services/sqs/sqs-service.t
 import { stsService } from "../../../../sandbox/cloud/services/sts/sts-service.ts";
 import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
 import { scratchDirectory } from "../../../fixtures/scratch.ts";
+import { serviceAlone } from "../../../fixtures/service-alone.ts";
+import { account, region } from "../../../fixtures/synthesized-account.ts";
 import { synthesizedAssembly } from "../alarm-deployment.ts";
 
 const start = Date.parse("2026-03-01T12:00:00Z");
-const hour = 60 * 60_000;
+const minute = 60_000;
+const hour = 60 * minute;
+const day = 24 * hour;
+const second = 1000;
 
 let built: ReturnType<typeof synthesizedAssembly>;
 beforeAll(() => {
   built = synthesizedAssembly();
-});
+}, 120_000);
 afterAll(() => built.remove());
 
 /** The stacks with their topics, queues and keys, and functions that are out of order. */
@@ -142,5 +147,84 @@ describe("in the stacks as they are synthesized", () => {
     expect(measured("FailedInvocations")).toHaveLength(1);
     expect(measured("InvocationsFailedToBeSentToDlq")).toHaveLength(1);
     expect(measured("NumberOfMessagesPublished")).toEqual([]);
+  });
+});
+
+describe("the rules of the control stack", () => {
+  const manifest = (key: string) => ({
+    source: "aws.s3",
+    "detail-type": "Object Created",
+    detail: { bucket: { name: `mailark-data-${account}-${region}` }, object: { key } },
+  });
+
+  test("have each manifest judged, and no other object", async () => {
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
+    await service.publish(manifest("hosts/h/mail/s/0001.pack"));
+    expect(deliveries).toEqual([]);
+    await service.publish(manifest("hosts/h/mail/s/manifest.json"));
+    expect(deliveries).toMatchObject([{ to: `arn:aws:lambda:${region}:${account}:function:mailark-verify` }]);
+  });
+
+  test("tell of a snapshot that was refused in one sentence, with its findings", async () => {
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
+    const detail = { alert: true, component: "mail", host: "mail-1", snapshotId: "s", outcome: "damaged" };
+    await service.publish({
+      source: "mailark",
+      "detail-type": "Snapshot Judged",
+      detail: { ...detail, findings: ["a", "b"], anomalies: [] },
+    });
+    expect(deliveries).toHaveLength(1);
+    expect(deliveries[0]!.to).toContain("critical");
+    expect(deliveries[0]!.payload).toBe(
+      '"critical: mail of mail-1: snapshot s is damaged; findings [a,b], oddities []. What to do: docs/runbook.md#snapshot-refused"',
+    );
+    await service.publish({ source: "mailark", "detail-type": "Snapshot Judged", detail: { ...detail, alert: false } });
+    expect(deliveries).toHaveLength(1);
+  });
+
+  test.each([
+    ["Failed", 1],
+    ["Success", 0],
+  ])("tell of a command that ended as %s %i times", async (status, times) => {
+    const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
+    const detail = { "document-name": "mailark-backup", "instance-id": "i-1", status, "command-id": "c" };
+    await service.publish({
+      source: "aws.ssm",
+      "detail-type": "EC2 Command Invocation Status-change Notification",
+      detail,
+    });
+    expect(deliveries).toHaveLength(times);
+  });
+});
+
+describe("the schedules of the control stack", () => {
+  test("start in a week what its configuration says, and find what was not judged", async () => {
+    const { until, deliveries } = await serviceAlone(schedulerService, built.assembly, start);
+    await until(start + 7 * day - second);
+    const told = deliveries.map(({ to, payload }) => ({ to: to.replace(/.*:/, ""), ...JSON.parse(payload) }));
+    const count = (wanted: object) =>
+      told.filter((each) => Object.entries(wanted).every(([name, value]) => each[name] === value)).length;
+    const to = "mailark-dispatch";
+    expect(count({ to, tier: "databases" })).toBe(28);
+    expect(count({ to, tier: "files" })).toBe(7);
+    expect(count({ to, tier: "mail" })).toBe(7);
+    expect(count({ to, tier: "full" })).toBe(1);
+    expect(count({ to: "mailark-verify", sweep: "unjudged" })).toBe(7);
+    expect(count({ to: "mailark-verify", sweep: "deep" })).toBe(1);
+    expect(new Set(told.filter((each) => each.to === to).map(({ requestId }) => requestId)).size).toBe(43);
+  });
+
+  test("start the full backup on Sunday at six in Berlin, on the days too on which the clocks change", async () => {
+    const { until, deliveries } = await serviceAlone(
+      schedulerService,
+      built.assembly,
+      Date.parse("2026-03-22T12:00:00Z"),
+    );
+    await until(Date.parse("2026-04-05T12:00:00Z"));
+    const full = deliveries.filter(({ payload }) => JSON.parse(payload).tier === "full");
+    const due = ["2026-03-29T04:00:00Z", "2026-04-05T04:00:00Z"].map((each) => Date.parse(each));
+    expect(full).toHaveLength(2);
+    for (const [index, { at }] of full.entries()) expect(at - due[index]!).toBeLessThan(15 * minute);
+    for (const [index, { at }] of full.entries()) expect(at).toBeGreaterThanOrEqual(due[index]!);
   });
 });

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { CallRefused } from "../../../../sandbox/cloud/service.ts";
 import { schedulerService } from "../../../../sandbox/cloud/services/scheduler/scheduler-service.ts";
 import { serviceAlone } from "../../../fixtures/service-alone.ts";
 import { accountId, region, smallAssembly } from "../../../fixtures/small-cloud.ts";
-import { synthesizedAssembly } from "../alarm-deployment.ts";
 
 const start = Date.parse("2026-03-01T12:00:00Z");
 const second = 1000;
@@ -275,43 +274,5 @@ describe("a schedule is refused", () => {
     await expect(bakery({}, {}, condition)).rejects.toThrow(
       "shop.Bread: scheduler.amazonaws.com may not sts:AssumeRole",
     );
-  });
-});
-
-describe("the schedules of the control stack", () => {
-  let built: ReturnType<typeof synthesizedAssembly>;
-  beforeAll(() => {
-    built = synthesizedAssembly();
-  });
-  afterAll(() => built.remove());
-
-  test("start in a week what its configuration says, and find what was not judged", async () => {
-    const { until, deliveries } = await serviceAlone(schedulerService, built.assembly, start);
-    await until(start + 7 * day - second);
-    const told = deliveries.map(({ to, payload }) => ({ to: to.replace(/.*:/, ""), ...JSON.parse(payload) }));
-    const count = (wanted: object) =>
-      told.filter((each) => Object.entries(wanted).every(([name, value]) => each[name] === value)).length;
-    const to = "mailark-dispatch";
-    expect(count({ to, tier: "databases" })).toBe(28);
-    expect(count({ to, tier: "files" })).toBe(7);
-    expect(count({ to, tier: "mail" })).toBe(7);
-    expect(count({ to, tier: "full" })).toBe(1);
-    expect(count({ to: "mailark-verify", sweep: "unjudged" })).toBe(7);
-    expect(count({ to: "mailark-verify", sweep: "deep" })).toBe(1);
-    expect(new Set(told.filter((each) => each.to === to).map(({ requestId }) => requestId)).size).toBe(43);
-  });
-
-  test("start the full backup on Sunday at six in Berlin, on the days too on which the clocks change", async () => {
-    const { until, deliveries } = await serviceAlone(
-      schedulerService,
-      built.assembly,
-      Date.parse("2026-03-22T12:00:00Z"),
-    );
-    await until(Date.parse("2026-04-05T12:00:00Z"));
-    const full = deliveries.filter(({ payload }) => JSON.parse(payload).tier === "full");
-    const due = ["2026-03-29T04:00:00Z", "2026-04-05T04:00:00Z"].map((each) => Date.parse(each));
-    expect(full).toHaveLength(2);
-    for (const [index, { at }] of full.entries()) expect(at - due[index]!).toBeLessThan(15 * minute);
-    for (const [index, { at }] of full.entries()) expect(at).toBeGreaterThanOrEqual(due[index]!);
   });
 });
