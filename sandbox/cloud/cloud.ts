@@ -137,10 +137,14 @@ export async function startCloud({
       await Promise.all(services.map((each) => each.publish?.(event)));
     },
     async deliver(delivery) {
-      const [, , name] = delivery.to.split(":");
-      const service = services.find((each) => each.name === name);
+      const service = services.find((each) => each.name === serviceIn(delivery.to));
       if (service?.accept === undefined) throw new Error(`nobody takes a delivery to ${delivery.to}`);
       await service.accept(delivery);
+    },
+    async invoke(delivery) {
+      const service = services.find((each) => each.name === serviceIn(delivery.to));
+      if (service?.invoke === undefined) throw new Error(`nobody runs ${delivery.to}`);
+      return service.invoke(delivery);
     },
     measure(datum) {
       for (const each of services) each.measure?.(datum);
@@ -192,6 +196,8 @@ export async function startCloud({
     },
   };
 }
+
+const serviceIn = (arn: string) => arn.split(":")[2];
 
 function make(stacks: readonly Stack[], services: readonly Service[]): void {
   for (const resource of stacks.flatMap(({ resources }) => resources)) {

@@ -47,6 +47,13 @@ export interface Delivery {
   readonly context: Readonly<Record<string, string>>;
 }
 
+/** What came of a function that was waited for. */
+export interface Invocation {
+  /** JSON: what it returned, or its error. */
+  readonly payload: string;
+  readonly failed: boolean;
+}
+
 /** What a service needs of the rest. */
 export interface Cloud {
   readonly clock: CloudClock;
@@ -71,6 +78,12 @@ export interface Cloud {
    * @throws CallRefused where the sender may not, the resource is not there, or it can not take it now.
    */
   deliver(delivery: Delivery): Promise<void>;
+  /**
+   * Hands something to a function, and waits for what it returns.
+   *
+   * @throws CallRefused as {@link deliver} does.
+   */
+  invoke(delivery: Delivery): Promise<Invocation>;
   /** For CloudWatch's alarms. */
   measure(datum: Datum): void;
   /** What a person would find in the account: each thing that a service did, one line. */
@@ -145,6 +158,8 @@ export interface Service {
   readonly routes?: readonly Route[];
   /** Takes a delivery to a resource of its own. @throws CallRefused. */
   accept?(delivery: Delivery): Promise<void>;
+  /** Of the one service that has functions: {@link Cloud.invoke}. */
+  invoke?(delivery: Delivery): Promise<Invocation>;
   /** Of the one service that has the default bus: {@link Cloud.publish}. */
   publish?(event: CloudEvent): Promise<void>;
   /** Of the one service that keeps metrics: {@link Cloud.measure}. */

@@ -1,6 +1,7 @@
 import type { Cloud, Service } from "./service.ts";
 import { cloudwatchService } from "./services/cloudwatch/cloudwatch-service.ts";
 import { eventsService } from "./services/events/events-service.ts";
+import { httpApiService } from "./services/http-api/http-api-service.ts";
 import { iamService } from "./services/iam/iam-service.ts";
 import { kmsService } from "./services/kms/kms-service.ts";
 import { lambdaService } from "./services/lambda/lambda-service.ts";
@@ -20,6 +21,7 @@ export const services: readonly ((cloud: Cloud) => Service)[] = [
   snsService,
   sqsService,
   cloudwatchService,
+  httpApiService,
   lambdaService,
   logsService,
   eventsService,

@@ -8,6 +8,7 @@ import { doctorGuards } from "./doctor.ts";
 import { eventGuards } from "./events.ts";
 import { formatGuards } from "./format.ts";
 import type { Guard } from "./guard.ts";
+import { httpApiGuards } from "./http-api.ts";
 import { judgementGuards } from "./judgement.ts";
 import { lambdaGuards } from "./lambda.ts";
 import { mailGuards } from "./mail.ts";
@@ -48,4 +49,5 @@ export const guards: readonly Guard[] = [
   ...doctorGuards,
   ...programGuards,
   ...controllerGuards,
+  ...httpApiGuards,
 ];

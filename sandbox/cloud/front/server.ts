@@ -75,10 +75,12 @@ async function answered(request: IncomingMessage, address: string, options: Fron
 function protocolOf(received: Received, service: Service | undefined): Protocol {
   const { headers } = received;
   if (headers["x-amz-target"] !== undefined) return jsonProtocol(received);
+  // What a body is by its type counts only where the API itself does not go by method and path.
+  if (service?.routes?.length) return restProtocol(service.routes, received);
   if (/^application\/x-www-form-urlencoded/.test(headers["content-type"] ?? "")) {
     return queryProtocol(service?.name ?? "", received);
   }
-  return restProtocol(service?.routes ?? [], received);
+  return restProtocol([], received);
 }
 
 /** @throws S3Error where the request is not signed, or its body is not the one that was signed. */

@@ -135,6 +135,12 @@ export function lambdaService(cloud: Cloud): Service {
       enqueue(name, payload);
     },
 
+    async invoke({ to, payload, as, context }: Delivery) {
+      const found = invoked(nameOfFunction(to), as, context);
+      demandEvent(payload, "RequestResponse");
+      return found.invoke(randomUUID(), payload);
+    },
+
     async close() {
       for (const queue of queues.values()) queue.close();
       await Promise.all([...functions.values()].map((each) => each.close()));
