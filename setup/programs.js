@@ -35,6 +35,7 @@ export const needs = {
   age: { programs: ["age", "age-keygen"] },
   zstd: { programs: ["zstd"] },
   jq: { programs: ["jq"] },
+  curl: { programs: ["curl"] },
   openssl: { programs: ["openssl"] },
   python3: { programs: ["python3"] },
   // Containers of the tests. No image is ever fetched.

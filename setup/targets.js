@@ -17,6 +17,7 @@ const tests = (projects) => [
 /** @type {Record<string, Target>} */
 export const targets = {
   demo: { command: ["sandbox/demo.ts"], host: true },
+  sandbox: { command: ["sandbox/run.ts"], host: true },
   test: { command: tests(["unit", "contract", "infra", "e2e"]), host: true },
   "test:long": { command: tests(["long"]), environment: { MAILARK_LONG: "1" }, host: true },
   "test:guards": { command: ["test/guards/run.ts"], host: true },

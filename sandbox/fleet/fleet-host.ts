@@ -23,6 +23,8 @@ export interface FleetHost {
   readonly name: string;
   /** In the store: ROLE-ID:MACHINE-ID. */
   readonly hostId: string;
+  /** What a backup captures. */
+  readonly components: readonly string[];
   readonly host: SandboxHost;
   readonly node: RegisteredNode;
   /** `mailark` as somebody calls it who is logged in on the host. */
@@ -76,10 +78,10 @@ export async function startFleetHost(
     const env = { ...own, ...(await node.environment()) };
     const { stdout } = await execa(program, words, { env, extendEnv: false, ...(signal && { cancelSignal: signal }) });
     const { hostId, recoveryKey: key, fingerprint, approval } = JSON.parse(stdout);
-    nameServices(host, config);
+    const components = nameServices(host, config);
     const recoveryKey = join(directory, `${name}-recovery.key`);
     writeFileSync(recoveryKey, `${key}\n`, { mode: 0o600 });
-    return { name, hostId, host, node, program, recoveryKey, fingerprint, approval, stop };
+    return { name, hostId, components, host, node, program, recoveryKey, fingerprint, approval, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -4,14 +4,18 @@ import { s3ControlStore } from "../../lambdas/runtime/s3-control-store.ts";
 import type { RunningCloud } from "../cloud/cloud.ts";
 import { outputOf } from "./outputs.ts";
 
-/** The control bucket, as the account's owner reaches it. */
-export function controlBucket({ s3, root, stacks }: RunningCloud): ControlStore {
+/** S3, as the account's owner reaches it. */
+export function ownersS3({ s3, root }: Pick<RunningCloud, "s3" | "root">): S3Client {
   const { accessKeyId, secretAccessKey } = root;
-  const client = new S3Client({
+  return new S3Client({
     endpoint: s3.url,
     region: s3.region,
     forcePathStyle: true,
     credentials: { accessKeyId, secretAccessKey },
   });
-  return s3ControlStore(client, outputOf({ stacks }, "ControlBucket"));
+}
+
+/** The control bucket, as the account's owner reaches it. */
+export function controlBucket(cloud: Pick<RunningCloud, "s3" | "root" | "stacks">): ControlStore {
+  return s3ControlStore(ownersS3(cloud), outputOf(cloud, "ControlBucket"));
 }

@@ -7,18 +7,22 @@ import { writeFileFor } from "./place.ts";
 /**
  * Names in a configuration that `init` has written what this host has: `init` looks in the usual places of a machine, and the sandbox's are others.
  * `path` is the configuration file.
+ *
+ * @returns the components that are named now.
  */
-export function nameServices(host: SandboxHost, path: string): void {
+export function nameServices(host: SandboxHost, path: string): readonly string[] {
   const text = readFileSync(path, "utf8");
   const head = text.slice(0, text.indexOf("\ncomponents:") + 1);
-  writeFileSync(path, head + configurationOf(host, dirname(path)), { mode: 0o600 });
+  const { components, services } = sectionsOf(host, dirname(path));
+  writeFileSync(path, head + stringify({ components, services }), { mode: 0o600 });
+  return Object.keys(components);
 }
 
 /**
  * The sections of mailark's configuration that name what this host has, and how its services are stopped and started: what an operator would
  * write for a machine of his own, with the sandbox's places. `mailark` is the directory of the configuration itself.
  */
-function configurationOf(host: SandboxHost, mailark: string): string {
+function sectionsOf(host: SandboxHost, mailark: string) {
   const has = (name: ServiceName) => host.services.includes(name);
   const only = (names: readonly ServiceName[]) => names.filter(has);
   const components = {
@@ -56,5 +60,5 @@ function configurationOf(host: SandboxHost, mailark: string): string {
     databases: only(["mariadb", "postgres", "redis"]),
     mail: only(["opendkim", "dovecot", "postfix"]),
   };
-  return stringify({ components, services });
+  return { components, services };
 }

@@ -44,6 +44,8 @@ export interface S3Server {
   /** May be changed at any time, and count for what comes next. */
   readonly rules: Rules;
   readonly settings: Settings;
+  /** Where the bytes of an object's newest version lie, for who damages them behind S3's back. Empty: there is no such object. */
+  filesOf(bucket: string, key: string): readonly string[];
   /** Ends every connection. @throws AggregateError when the server itself went wrong over a request. */
   close(): Promise<void>;
 }
@@ -108,6 +110,7 @@ export async function startS3({
     requests,
     rules: world.rules,
     settings,
+    filesOf: (bucket, key) => world.buckets.get(bucket)?.newest(key)?.content?.body.files ?? [],
     async close() {
       closing.abort();
       const closed = new Promise((resolve) => server.close(resolve));

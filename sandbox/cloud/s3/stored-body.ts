@@ -69,6 +69,10 @@ export class StoredBody {
     this.bytes = pieces.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
+  get files(): readonly string[] {
+    return this.#pieces.map(({ file }) => file);
+  }
+
   /** From byte `start` up to `end`, exclusive. */
   async *read(start = 0, end = this.bytes): AsyncGenerator<Buffer> {
     this.#readers += 1;
