@@ -1,4 +1,5 @@
 import { ageGuards } from "./age.ts";
+import { alarmGuards } from "./alarms.ts";
 import { captureGuards } from "./capture.ts";
 import { cloudGuards } from "./cloud.ts";
 import { consistencyGuards } from "./consistency.ts";
@@ -28,6 +29,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
+  ...alarmGuards,
   ...lambdaGuards,
   ...eventGuards,
   ...s3Guards,

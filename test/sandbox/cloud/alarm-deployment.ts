@@ -4,8 +4,9 @@ import example from "../../../infra/config.example.ts";
 import { mailarkApp } from "../../../infra/mailark-app.ts";
 import { virtualClock } from "../../../sandbox/cloud/clock.ts";
 import { type RunningCloud, startCloud } from "../../../sandbox/cloud/cloud.ts";
-import type { Service } from "../../../sandbox/cloud/service.ts";
+import type { Cloud, Service } from "../../../sandbox/cloud/service.ts";
 import { cloudwatchService } from "../../../sandbox/cloud/services/cloudwatch/cloudwatch-service.ts";
+import { eventsService } from "../../../sandbox/cloud/services/events/events-service.ts";
 import { iamService } from "../../../sandbox/cloud/services/iam/iam-service.ts";
 import { kmsService } from "../../../sandbox/cloud/services/kms/kms-service.ts";
 import { lettersTo } from "../../../sandbox/cloud/services/sns/inbox.ts";
@@ -40,9 +41,12 @@ export const resourcesOf = (assembly: string, type: string, change: Change = (st
 /** The deployed stacks, in which nothing runs but what tells somebody. */
 export interface Deployment {
   readonly cloud: RunningCloud;
+  /** A call of KMS on a key by one of its names, as the owner of the account. */
+  kms(operation: string, key: string): Promise<unknown>;
   /** Subjects and texts of all mail but what asks for a confirmation. */
   mail(): readonly { readonly subject: string; readonly text: string }[];
   readonly notes: readonly string[];
+  readonly directory: string;
   close(): Promise<void>;
 }
 
@@ -52,7 +56,12 @@ export async function deploy(
 ): Promise<Deployment> {
   const { path: directory, remove } = ownDirectory();
   const notes: string[] = [];
-  const makers = [iamService, stsService, kmsService, snsService, sqsService, cloudwatchService];
+  let kms!: Service;
+  const keys = (cloud: Cloud) => {
+    kms = kmsService(cloud);
+    return kms;
+  };
+  const makers = [iamService, stsService, keys, snsService, sqsService, cloudwatchService, eventsService];
   const idle = (): Service => ({
     name: "idle",
     types: typesOf(assembly).filter((type) => idleTypes.test(type)),
@@ -81,7 +90,15 @@ export async function deploy(
     sns.destroy();
   }
   return {
-    ...{ cloud, notes },
+    ...{ cloud, notes, directory },
+    async kms(operation, KeyId) {
+      const caller = { kind: "root", account: cloud.accountId } as const;
+      try {
+        return await kms.answer!({ operation, input: { KeyId }, caller });
+      } finally {
+        await cloud.settle();
+      }
+    },
     mail: () => letters().filter((each) => !isAsking(each)),
     async close() {
       await cloud.close();
@@ -91,7 +108,7 @@ export async function deploy(
 }
 
 /** What starts something and is started: none of it is needed to tell somebody. */
-const idleTypes = /^AWS::(ApiGatewayV2|Events|Lambda|Logs|SSM|Scheduler)::/;
+const idleTypes = /^AWS::(ApiGatewayV2|Lambda|Logs|SSM|Scheduler)::/;
 
 const typesOf = (assembly: string) => [
   ...new Set(

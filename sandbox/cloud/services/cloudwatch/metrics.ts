@@ -17,20 +17,29 @@ const kept = 15 * 24 * 60 * 60_000;
 /** Every value of every metric. */
 export class Metrics {
   readonly #samples = new Map<string, Sample[]>();
+  /** Alarms ask for the same metric every minute. */
+  readonly #keys = new WeakMap<MetricName, string>();
 
   /** @param time - milliseconds since 1970. */
   add(metric: MetricName, value: number, time: number): void {
-    const samples = this.#samples.get(keyOf(metric)) ?? [];
-    this.#samples.set(keyOf(metric), samples);
+    const key = this.#keyOf(metric);
+    const samples = this.#samples.get(key) ?? [];
+    this.#samples.set(key, samples);
     samples.splice(firstFrom(samples, time + 1), 0, { time, value });
     samples.splice(0, firstFrom(samples, time - kept));
   }
 
   /** Of the values from `start` until before `end`. `undefined`: there is none. */
   statistic(metric: MetricName, statistic: Statistic, start: number, end: number): number | undefined {
-    const samples = this.#samples.get(keyOf(metric)) ?? [];
+    const samples = this.#samples.get(this.#keyOf(metric)) ?? [];
     const values = samples.slice(firstFrom(samples, start), firstFrom(samples, end)).map(({ value }) => value);
     return values.length === 0 ? undefined : of[statistic](values);
+  }
+
+  #keyOf(metric: MetricName): string {
+    const key = this.#keys.get(metric) ?? keyOf(metric);
+    this.#keys.set(metric, key);
+    return key;
   }
 }
 
