@@ -28,7 +28,12 @@ export function patched(stacks: readonly SynthesizedStack[], patch: Patch): read
 /** Changes the statements of a policy that have this name; `undefined` takes one out. @throws Error where there is none. */
 export function statements(
   stacks: readonly SynthesizedStack[],
-  type: "AWS::S3::BucketPolicy" | "AWS::IAM::ManagedPolicy" | "AWS::KMS::Key" | "AWS::SNS::TopicPolicy",
+  type:
+    | "AWS::S3::BucketPolicy"
+    | "AWS::IAM::ManagedPolicy"
+    | "AWS::IAM::Policy"
+    | "AWS::KMS::Key"
+    | "AWS::SNS::TopicPolicy",
   change: (statement: Written) => Written,
 ): readonly SynthesizedStack[] {
   let changes = 0;
