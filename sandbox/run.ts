@@ -30,7 +30,7 @@ const journal = join(directory, "journal");
 const endWorkers = `cd / && for each in /proc/[0-9]*; do
   case $(readlink "$each/cwd") in "$1"/*) kill -s KILL "\${each#/proc/}" ;; esac
 done`;
-const watcher = startWatcher(directory, ["timeout", "120", "/bin/sh", "-c", endWorkers, "sandbox-watcher", directory]);
+const watcher = startWatcher(directory, ["/bin/sh", "-c", endWorkers, "sandbox-watcher", directory]);
 let cloud: RunningCloud | undefined;
 let fleet: Fleet | undefined;
 try {
@@ -65,7 +65,6 @@ async function tell(): Promise<void> {
   story.chapter("A fleet of two mail hosts");
   fleet = await startFleet(account, { directory, step: (what, work) => story.step(what, work), signal });
   story.say("each is approved: its fingerprint is in the control bucket, and what it signs is believed");
-
   const { hosts } = fleet;
 
   story.chapter("The first backup");
@@ -83,6 +82,7 @@ async function tell(): Promise<void> {
 
   story.chapter("Try it, in another terminal");
   story.say(`. ${shell}     # ${account.region}, as the account's owner`);
+  story.say(`tail -f ${journal}     # what happens in the account`);
   story.say(
     `the APIs of AWS are at ${account.endpoints.api}, S3 is at ${account.endpoints.s3}, mail arrives in $INBOX`,
   );
