@@ -20,6 +20,7 @@ import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
 import { s3Guards } from "./s3.ts";
+import { ssmGuards } from "./ssm.ts";
 import { storeGuards } from "./store.ts";
 import { severalStoresGuards } from "./stores.ts";
 import { treeGuards } from "./trees.ts";
@@ -52,4 +53,5 @@ export const guards: readonly Guard[] = [
   ...programGuards,
   ...controllerGuards,
   ...httpApiGuards,
+  ...ssmGuards,
 ];

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { documentOf } from "../../../../sandbox/cloud/services/ssm/document.ts";
 import type { Json } from "../../../../sandbox/cloud/template/assembly.ts";
 import { resolveStacks } from "../../../../sandbox/cloud/template/stack.ts";
@@ -163,6 +163,32 @@ describe("a step", () => {
     expect(StandardOutputContent).toMatch(/^(é\n)+--output truncated--$/);
     expect(StandardErrorContent).toHaveLength(8000);
     expect(StandardErrorContent).toMatch(/^(y\n)+--output truncated--$/);
+  });
+
+  test("has the machine's environment, and nothing of whoever runs the sandbox", async () => {
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", "of the developer");
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const host = place.machine();
+    const outcome = await place.outcome(await shell([host], "env"), host);
+    const names = outcome.StandardOutputContent!.split("\n").map((line) => line.split("=")[0]);
+    expect(outcome.StandardOutputContent).toContain(`SSM_COMMAND_ID=${outcome.CommandId}\n`);
+    expect(names).toEqual(expect.arrayContaining(["PLACE", "SSM_Line", "AWS_ENDPOINT_URL", "AWS_SSM_INSTANCE_ID"]));
+    expect(names).not.toContain("AWS_SECRET_ACCESS_KEY");
+  });
+
+  test("learns who it is from the metadata service, with a token only", async () => {
+    const host = place.machine();
+    const { AWS_EC2_METADATA_SERVICE_ENDPOINT: url } = await host.environment();
+    const role = `${url}/latest/meta-data/iam/security-credentials/`;
+    expect((await fetch(role)).status).toBe(401);
+    const put = { method: "PUT", headers: { "x-aws-ec2-metadata-token-ttl-seconds": "60" } };
+    const token = await (await fetch(`${url}/latest/api/token`, put)).text();
+    const get = async (at: string) => (await fetch(at, { headers: { "x-aws-ec2-metadata-token": token } })).text();
+    expect(await get(role)).toBe("mailark-host");
+    expect(await get(`${url}/latest/meta-data/placement/region`)).toBe(region);
+    expect(await get(`${url}/latest/meta-data/instance-id`)).toBe(host.instanceId);
+    const { accessKeyId } = place.cloud.credential("mailark-host", host.instanceId);
+    expect(JSON.parse(await get(`${role}mailark-host`))).toMatchObject({ Code: "Success", AccessKeyId: accessKeyId });
   });
 
   test("is ended with all that it started when its time is over", async () => {
