@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { ConfirmSubscriptionCommand, SNSClient } from "@aws-sdk/client-sns";
 import example from "../../../infra/config.example.ts";
 import { mailarkApp } from "../../../infra/mailark-app.ts";
 import { virtualClock } from "../../../sandbox/cloud/clock.ts";
@@ -9,14 +8,14 @@ import { cloudwatchService } from "../../../sandbox/cloud/services/cloudwatch/cl
 import { eventsService } from "../../../sandbox/cloud/services/events/events-service.ts";
 import { iamService } from "../../../sandbox/cloud/services/iam/iam-service.ts";
 import { kmsService } from "../../../sandbox/cloud/services/kms/kms-service.ts";
-import { lettersTo } from "../../../sandbox/cloud/services/sns/inbox.ts";
 import { snsService } from "../../../sandbox/cloud/services/sns/sns-service.ts";
 import { sqsService } from "../../../sandbox/cloud/services/sqs/sqs-service.ts";
 import { stsService } from "../../../sandbox/cloud/services/sts/sts-service.ts";
 import { readAssembly, type SynthesizedStack } from "../../../sandbox/cloud/template/assembly.ts";
 import { type Resource, resolveStacks } from "../../../sandbox/cloud/template/stack.ts";
+import { confirmMail } from "../../../sandbox/fleet/confirm-mail.ts";
+import { mailIn } from "../../fixtures/operator-mail.ts";
 import { ownDirectory } from "../../fixtures/scratch.ts";
-import { clientOf } from "../../fixtures/small-cloud.ts";
 
 export const minute = 60_000;
 export const hour = 60 * minute;
@@ -72,23 +71,7 @@ export async function deploy(
     services: [...makers, idle],
     note: (line) => void notes.push(line),
   });
-  const addresses = new Set(
-    cloud.stacks
-      .flatMap(({ resources }) => resources)
-      .filter(({ type }) => type === "AWS::SNS::Subscription")
-      .map(({ properties }) => properties.Endpoint as string),
-  );
-  const letters = () => [...addresses].flatMap((address) => lettersTo(directory, address));
-  const isAsking = ({ subject }: { readonly subject: string }) => subject.includes("Subscription Confirmation");
-  if (confirmed) {
-    const sns = new SNSClient(clientOf(cloud));
-    for (const { text } of letters().filter(isAsking)) {
-      const [, TopicArn] = /^(arn:aws:sns:\S+)$/m.exec(text)!;
-      const [, Token] = /^Token: (\S+)$/m.exec(text)!;
-      await sns.send(new ConfirmSubscriptionCommand({ TopicArn, Token }));
-    }
-    sns.destroy();
-  }
+  if (confirmed) await confirmMail(cloud);
   return {
     ...{ cloud, notes, directory },
     async kms(operation, KeyId) {
@@ -99,7 +82,7 @@ export async function deploy(
         await cloud.settle();
       }
     },
-    mail: () => letters().filter((each) => !isAsking(each)),
+    mail: () => mailIn(cloud),
     async close() {
       await cloud.close();
       remove();
