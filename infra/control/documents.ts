@@ -81,7 +81,7 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
       },
       timeoutSeconds: twoDays,
       script: [
-        `key=$(aws ssm get-parameter --name ${drillKeyParameter(deployment)} --with-decryption --query Parameter.Value --output text) || exit 1`,
+        `key=$(aws ssm get-parameter --region ${deployment.region} --name ${drillKeyParameter(deployment)} --with-decryption --query Parameter.Value --output text) || exit 1`,
         "# By the program's input: a shell's own printf is no program that others could see the words of.",
         `printf '%s\\n' "$key" | mailark drill --identity - --store ${store} --host "$SSM_Host" --fingerprint "$SSM_Fingerprint" $SSM_Components > "$report" 2>&1`,
       ],

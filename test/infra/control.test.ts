@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { scratchDirectory } from "../fixtures/scratch.ts";
+import { region } from "../fixtures/synthesized-account.ts";
 import { repository } from "../house/source-files.ts";
 import { resourcesOf, statementsOf, synthesize, textOf } from "./synthesized.ts";
 
@@ -255,17 +256,20 @@ describe("a document", () => {
   });
 
   describe("as a script", () => {
-    /** Runs a document's script with a program called mailark that says what it was given. */
+    /** Runs a document's script with a program called mailark that says what it was given, and one called aws. */
     const runScript = (
       kind: string,
       values: Record<string, string>,
       mailark = 'for word in "$@"; do echo "word: $word"; done',
+      aws = "exit 1",
     ) => {
       const directory = scratchDirectory();
       const bin = join(directory, "bin");
       mkdirSync(bin);
-      writeFileSync(join(bin, "mailark"), `#!/bin/sh\n${mailark}\n`);
-      chmodSync(join(bin, "mailark"), 0o755);
+      for (const [name, script] of Object.entries({ mailark, aws })) {
+        writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
+        chmodSync(join(bin, name), 0o755);
+      }
       writeFileSync(join(directory, "script.sh"), stepOf(kind).runCommand.join("\n"));
       const env = {
         PATH: `${bin}:/usr/bin:/bin`,
@@ -307,6 +311,14 @@ describe("a document", () => {
       expect(restored.output).toContain("word: $(id)\n");
       expect(restored.output).toContain("word: h h\n");
       expect(restored.output).toContain("word: /srv; id\n");
+    });
+
+    test("a drill's program reads the key on its input, from the parameters of the stack's region and no other", () => {
+      const values = { Components: "mysql", Host: "h", Fingerprint: "f" };
+      const aws = `[ "$3 $4" = "--region ${region}" ] && echo "the key"`;
+      const { status, output } = runScript("drill", values, 'read -r key; echo "$key, $2 $3"', aws);
+      expect({ status, output }).toEqual({ status: 0, output: "the key, --identity -\n" });
+      expect(runScript("drill", values, undefined, "exit 1")).toMatchObject({ status: 1 });
     });
 
     test("its status is the program's, and its output the end of the report", () => {
