@@ -100,7 +100,7 @@ test("synth writes templates and bundles of the example where nothing is configu
   const written = readdirSync(out);
   expect(written).toEqual(expect.arrayContaining(["mailark-vault.template.json", "mailark-control.template.json"]));
   const bundles = written.filter((name) => name.startsWith("asset.") && existsSync(join(out, name, "index.js")));
-  expect(bundles).toHaveLength(2);
+  expect(bundles).toHaveLength(3);
   const refusals: string[] = [];
   for (const bundle of bundles) {
     const script = `require(${JSON.stringify(join(out, bundle, "index.js"))}).handler({}, { getRemainingTimeInMillis: () => 9000 })
@@ -111,6 +111,7 @@ test("synth writes templates and bundles of the example where nothing is configu
   expect(said.sort()).toEqual([
     "refused: requestId: Invalid input: expected string, received undefined",
     "refused: the event asks for nothing that this function does",
+    'refused: version: Invalid input: expected "2.0"',
   ]);
 });
 
