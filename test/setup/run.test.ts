@@ -47,5 +47,5 @@ test("an unknown target ends with the usage status, and names the targets", () =
   const ended = spawnSync(process.execPath, [run, "nonsense"], { encoding: "utf8" });
   expect(ended.status).toBe(2);
   expect(ended.stdout).toBe("");
-  expect(ended.stderr).toMatch(/demo\|test/);
+  expect(ended.stderr).toMatch(/demo\|sandbox\|test/);
 });
