@@ -1,4 +1,5 @@
 import { placeOf } from "./store-url.ts";
+import { shellWord } from "./terminal/shell-word.ts";
 
 /** What a restore needs to know when the host is gone. */
 export interface RecoverySheet {
@@ -86,6 +87,3 @@ ${rule}
 const copyOfStore = "/mnt/copy-of-the-store";
 /** Where the sheet tells to put the recovery key. */
 const keyFile = "recovery.key";
-
-/** A word as a shell takes it. */
-const shellWord = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);

@@ -113,7 +113,7 @@ export async function startCloud({
     created: (object) => storage.created(object),
   });
   const front = await startFront({
-    service: (name) => services.find((each) => each.name === name),
+    service: named,
     authority: () => ({ ...times, region, credentials: callers.credentials }),
     callerOf: (key) => callers.of(key),
     failed: (error) => work.defects.push(error),
@@ -137,12 +137,12 @@ export async function startCloud({
       await Promise.all(services.map((each) => each.publish?.(event)));
     },
     async deliver(delivery) {
-      const service = services.find((each) => each.name === serviceIn(delivery.to));
+      const service = serviceOf(delivery.to);
       if (service?.accept === undefined) throw new Error(`nobody takes a delivery to ${delivery.to}`);
       await service.accept(delivery);
     },
     async invoke(delivery) {
-      const service = services.find((each) => each.name === serviceIn(delivery.to));
+      const service = serviceOf(delivery.to);
       if (service?.invoke === undefined) throw new Error(`nobody runs ${delivery.to}`);
       return service.invoke(delivery);
     },
@@ -151,6 +151,10 @@ export async function startCloud({
     },
     goOn: (promise) => work.goOn(promise),
   };
+  function named(name: string | undefined) {
+    return services.find((each) => each.name === name);
+  }
+  const serviceOf = (arn: string) => named(arn.split(":")[2]);
   const storage = s3Service(cloud);
   const made = new Map(makers.map((make) => [make, make(cloud)]));
   const services: readonly Service[] = [storage, ...made.values()];
@@ -196,8 +200,6 @@ export async function startCloud({
     },
   };
 }
-
-const serviceIn = (arn: string) => arn.split(":")[2];
 
 function make(stacks: readonly Stack[], services: readonly Service[]): void {
   for (const resource of stacks.flatMap(({ resources }) => resources)) {

@@ -1,7 +1,7 @@
 import type { Session } from "./iam/account.ts";
-import type { Caller } from "./iam/caller.ts";
+import { type Caller, roleNameOf } from "./iam/caller.ts";
 import { digestOf } from "./made-up.ts";
-import { accessDenied, type Cloud } from "./service.ts";
+import { type Cloud, refuseUnlessAllowed } from "./service.ts";
 
 /**
  * A session of the role that a service was given for something of its user's; its trust policy decides.
@@ -17,9 +17,9 @@ export function serviceSession(
   context: Readonly<Record<string, string>>,
 ): Session {
   const name = digestOf(forWhat).slice(0, 32);
-  const session = cloud.account.session(role.slice(role.lastIndexOf("/") + 1), name);
+  const session = cloud.account.session(roleNameOf(role), name);
   const caller: Caller = { kind: "service", service };
   const need = { action: "sts:AssumeRole", resource: session.role, context };
-  if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+  refuseUnlessAllowed(cloud, caller, need);
   return session;
 }

@@ -1,6 +1,6 @@
 /** What a service of AWS is to the others in the sandbox. One folder below `services/` makes one. */
 import type { Account } from "./iam/account.ts";
-import type { Caller } from "./iam/caller.ts";
+import { type Caller, roleNameOf } from "./iam/caller.ts";
 import type { Credential, Need } from "./s3/credentials.ts";
 import type { Json } from "./template/assembly.ts";
 import type { Resource } from "./template/stack.ts";
@@ -181,11 +181,16 @@ export class CallRefused extends Error {
   }
 }
 
+/** @throws CallRefused `AccessDeniedException` unless the policies let the caller do it. */
+export function refuseUnlessAllowed(cloud: Pick<Cloud, "allows">, caller: Caller, need: Need): void {
+  if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+}
+
 export const accessDenied = (caller: Caller, { action, resource }: Need): CallRefused =>
   new CallRefused("AccessDeniedException", `${nameOf(caller)} may not ${action} on ${resource}`, 403);
 
 /** For messages and the log. */
 export function nameOf(caller: Caller): string {
-  if (caller.kind === "session") return `${caller.role.slice(caller.role.lastIndexOf("/") + 1)}/${caller.session}`;
+  if (caller.kind === "session") return `${roleNameOf(caller.role)}/${caller.session}`;
   return caller.kind === "root" ? "root" : caller.kind === "service" ? caller.service : caller.provider;
 }

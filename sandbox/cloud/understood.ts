@@ -13,6 +13,13 @@ export function only(resource: Resource, known: readonly string[], part: object 
   if (unknown !== undefined) throw new Error(`${placeOf(resource)}: ${unknown} is not understood`);
 }
 
+/** What must hold for a resource, and the complaint where it does not: an Error that begins `STACK.LOGICALID: `. */
+export const demandOf =
+  (resource: Named) =>
+  (holds: boolean, complaint: string): void => {
+    if (!holds) throw new Error(`${placeOf(resource)}: ${complaint}`);
+  };
+
 /** What is made of a resource; errors on the way begin with its place. */
 export function inPlace<T>(resource: Named, work: () => T): T {
   try {

@@ -1,6 +1,7 @@
 /** What is said of one thing that a backup or a restore needs. */
 
 import { printable } from "../terminal/printable.ts";
+import { shellWord } from "../terminal/shell-word.ts";
 
 /** Every code that can be found, and whether a backup or a restore fails for it (`problem`) or is worth less (`warning`). */
 export const findingCodes = {
@@ -87,9 +88,6 @@ export function commandOf(...words: readonly string[]): Fix {
     advice: `a name in it can not be printed, so write this yourself, with the name as it is: ${printable(command)}`,
   };
 }
-
-export const shellWord = (word: string): string =>
-  /^[A-Za-z0-9_@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 
 /** Words of mailark itself, with the configuration that this run was given. */
 export type OwnCommand = (...words: readonly string[]) => Fix;

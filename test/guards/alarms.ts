@@ -48,7 +48,7 @@ export const alarmGuards: readonly Guard[] = [
   {
     guard: "a queue asks its policy for whoever sends",
     file: service("sqs/sqs-service"),
-    find: "if (!cloud.allows(caller, need)) throw accessDenied(caller, need);",
+    find: "refuseUnlessAllowed(cloud, caller, need);",
     replace: "",
     test: { file: suite("sqs"), name: "is taken of whom the policy names, for what it names" },
   },

@@ -30,8 +30,8 @@ export const eventGuards: readonly Guard[] = [
   {
     guard: "PutEvents asks the policies for each entry",
     file: events("put-events"),
-    find: "if (!cloud.allows(caller, need))",
-    replace: "if (need === undefined)",
+    find: "refuseUnlessAllowed(cloud, caller, need);",
+    replace: "",
     test: { file: suite("events"), name: "takes nothing where the caller may not put one of them" },
   },
   {
@@ -51,8 +51,8 @@ export const eventGuards: readonly Guard[] = [
   {
     guard: "a service is in a role only if that trusts it",
     file: "sandbox/cloud/service-session.ts",
-    find: "if (!cloud.allows(caller, need))",
-    replace: "if (need === undefined)",
+    find: "refuseUnlessAllowed(cloud, caller, need);",
+    replace: "",
     test: { file: suite("events"), name: "is not handed over under a role that does not trust EventBridge" },
   },
   {

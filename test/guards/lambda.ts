@@ -8,7 +8,7 @@ export const lambdaGuards: readonly Guard[] = [
   {
     guard: "Lambda runs a function for those whom a policy lets",
     file: lambda("lambda-service"),
-    find: "if (!cloud.allows(caller, need)) throw accessDenied(caller, need);",
+    find: "refuseUnlessAllowed(cloud, caller, need);",
     replace: "",
     test: test("is for those whom a policy lets, by the function's own or by theirs"),
   },
@@ -65,7 +65,7 @@ export const lambdaGuards: readonly Guard[] = [
   {
     guard: "CloudWatch Logs takes lines from those who may write them",
     file: "sandbox/cloud/services/logs/logs-service.ts",
-    find: "if (!cloud.allows(as, need)) throw accessDenied(as, need);",
+    find: "refuseUnlessAllowed(cloud, as, need);",
     replace: "",
     test: test("is lost, metrics and all, where the function's role may not %s; the function runs", "logs"),
   },

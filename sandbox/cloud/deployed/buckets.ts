@@ -1,5 +1,6 @@
 import type { S3Options } from "../s3/server.ts";
-import type { Stack } from "../template/stack.ts";
+import type { Resource, Stack } from "../template/stack.ts";
+import { inPlace, only } from "../understood.ts";
 
 type Wanted = NonNullable<S3Options["buckets"]>[number];
 
@@ -13,13 +14,7 @@ export function bucketsOf(stacks: readonly Stack[], region: string): readonly Wa
     .filter((stack) => stack.region === region)
     .flatMap(({ resources }) => resources)
     .filter(({ type }) => type === "AWS::S3::Bucket")
-    .map(({ stack, logicalId, ref, properties }) => {
-      try {
-        return { name: ref, ...settingsOf(properties) };
-      } catch (error) {
-        throw new Error(`${stack}.${logicalId}: ${(error as Error).message}`, { cause: error });
-      }
-    });
+    .map((bucket) => inPlace(bucket, () => ({ name: bucket.ref, ...settingsOf(bucket) })));
 }
 
 /** Not acted on by S3 itself, or (lifecycle, events, replication) not here. */
@@ -28,12 +23,10 @@ const passedOver = [
   ...["PublicAccessBlockConfiguration", "ReplicationConfiguration", "Tags"],
 ];
 
-// biome-ignore lint/suspicious/noExplicitAny: checked here, property by property
-function settingsOf(properties: any): Omit<Wanted, "name"> {
-  const { VersioningConfiguration, BucketEncryption, OwnershipControls, ...rest } = properties;
+function settingsOf(bucket: Resource): Omit<Wanted, "name"> {
+  const { VersioningConfiguration, BucketEncryption, OwnershipControls, ...rest } = bucket.properties;
   const { ObjectLockEnabled, ObjectLockConfiguration, ...others } = rest;
-  const unknown = Object.keys(others).find((name) => !passedOver.includes(name));
-  if (unknown !== undefined) throw new Error(`${unknown} is not understood`);
+  only(bucket, passedOver, others);
   const ownership = OwnershipControls?.Rules?.[0]?.ObjectOwnership ?? "BucketOwnerEnforced";
   if (ownership !== "BucketOwnerEnforced") throw new Error(`unknown ownership of objects: ${ownership}`);
   const versioning = VersioningConfiguration?.Status;

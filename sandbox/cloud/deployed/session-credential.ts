@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../../../core/ports/clock.ts";
 import { systemClock } from "../../../core/ports/clock.ts";
 import type { Account, Session } from "../iam/account.ts";
-import type { Caller } from "../iam/caller.ts";
+import { type Caller, roleNameOf } from "../iam/caller.ts";
 import { kindOfKey } from "../iam/condition-keys.ts";
 import type { Decision } from "../iam/decide.ts";
 import type { Credential, Need } from "../s3/credentials.ts";
@@ -64,7 +64,7 @@ export function sessionCredential(
     secretAccessKey: secret("key"),
     sessionToken: secret("token"),
     ...(expiresAt !== undefined && { expiresAt }),
-    name: `${role.slice(role.lastIndexOf("/") + 1)}/${name}`,
+    name: `${roleNameOf(role)}/${name}`,
     allow: (need) => may(session, need),
   };
 }

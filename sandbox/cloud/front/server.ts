@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import type { Caller } from "../iam/caller.ts";
+import { listening } from "../listening.ts";
 import { S3Error } from "../s3/errors.ts";
 import { incoming } from "../s3/incoming.ts";
 import { type Authority, authenticate, serviceOf } from "../s3/signature.ts";
@@ -32,26 +32,15 @@ export interface Front {
 /** The APIs of all services but S3, behind one address: whose a request is, its signature says. */
 export async function startFront(options: FrontOptions): Promise<Front> {
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
-    const reply = await answered(request, authorityOf(), options).catch((error): HttpReply => {
+    const reply = await answered(request, authority, options).catch((error): HttpReply => {
       options.failed(error);
       return { status: 500, body: JSON.stringify({ __type: "InternalFailure", message: (error as Error).message }) };
     });
     response.writeHead(reply.status, { ...reply.headers, "x-amzn-requestid": randomUUID() }).end(reply.body);
   };
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, answer);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const authorityOf = () => `127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return {
-    url: `http://${authorityOf()}`,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
-  };
+  const { authority, close } = await listening(server);
+  return { url: `http://${authority}`, close };
 }
 
 /** @throws what is wrong with the sandbox; what the caller does wrong is answered. */

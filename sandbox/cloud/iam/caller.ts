@@ -103,6 +103,9 @@ export function identityOf(caller: Caller): { readonly UserId: string; readonly 
   return { UserId, Arn: caller.kind === "session" ? sessionArn(caller) : Arn };
 }
 
+/** Of a role's ARN, which may have a path before it. */
+export const roleNameOf = (arn: string): string => arn.slice(arn.lastIndexOf("/") + 1);
+
 function sessionArn({ account, role, session }: Extract<Caller, { kind: "session" }>): string {
-  return `arn:aws:sts::${account}:assumed-role/${role.slice(role.lastIndexOf("/") + 1)}/${session}`;
+  return `arn:aws:sts::${account}:assumed-role/${roleNameOf(role)}/${session}`;
 }

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../../core/ports/clock.ts";
+import { listening } from "../listening.ts";
 import { makeBucket } from "./buckets.ts";
 import { type Answered, Conversation, type Settings } from "./conversation.ts";
 import type { Credential } from "./credentials.ts";
@@ -98,11 +98,7 @@ export async function startS3({
   };
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 });
   server.on("request", answer).on("checkContinue", answer);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const authority = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { authority, close } = await listening(server);
 
   return {
     url: `http://${authority}`,
@@ -113,9 +109,7 @@ export async function startS3({
     filesOf: (bucket, key) => world.buckets.get(bucket)?.newest(key)?.content?.body.files ?? [],
     async close() {
       closing.abort();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await close();
       if (defects.length > 0) throw new AggregateError(defects, "the sandbox's S3 went wrong");
     },
   };

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, vi } from "vitest";
-import { type FindingCode, findingCodes, shellWord } from "../../../shipper/doctor/observation.ts";
+import { type FindingCode, findingCodes } from "../../../shipper/doctor/observation.ts";
+import { shellWord } from "../../../shipper/terminal/shell-word.ts";
 import type { Circumstances, CommandLine } from "../../fixtures/command-line.ts";
 
 /** One way in which a host can be ill. */

@@ -1,5 +1,5 @@
 import type { Resource } from "../../template/stack.ts";
-import { only, placeOf } from "../../understood.ts";
+import { demandOf, only } from "../../understood.ts";
 import { type AlarmState, evaluate, type Missing, type Outcome, type Point, type Rule, rangeOf } from "./evaluation.ts";
 import { type MetricName, type Metrics, type Statistic, statistics } from "./metrics.ts";
 
@@ -56,9 +56,7 @@ export function alarmOf(resource: Resource, madeAt: number): Alarm {
     ...["Dimensions", "EvaluationPeriods", "InsufficientDataActions", "MetricName", "Namespace", "OKActions", "Period"],
     ...["Statistic", "Tags", "Threshold", "TreatMissingData"],
   ]);
-  const demand = (holds: boolean, complaint: string) => {
-    if (!holds) throw new Error(`${placeOf(resource)}: ${complaint}`);
-  };
+  const demand = demandOf(resource);
   const { Dimensions = [], EvaluationPeriods, TreatMissingData: missing = "missing", ...rest } = resource.properties;
   const { DatapointsToAlarm = EvaluationPeriods, ComparisonOperator: operator, Period, Statistic: statistic } = rest;
   const period = Period * 1000;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type ApiCall, accessDenied, CallRefused, type Cloud } from "../../service.ts";
+import { type ApiCall, CallRefused, type Cloud, refuseUnlessAllowed } from "../../service.ts";
 import { type Alarm, dimensionsOf, type Standing } from "./alarm.ts";
 import type { Alarms } from "./alarms.ts";
 import { type Metrics, statistics } from "./metrics.ts";
@@ -123,7 +123,7 @@ function demand(
   context: Readonly<Record<string, string>> = {},
 ): void {
   const need = { action: `cloudwatch:${operation}`, resource, context };
-  if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+  refuseUnlessAllowed(cloud, caller, need);
 }
 
 function described(alarm: Alarm, { value, reason, reasonData, since }: Standing) {

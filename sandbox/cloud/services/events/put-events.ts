@@ -1,4 +1,4 @@
-import { type ApiCall, accessDenied, CallRefused, type Cloud, type CloudEvent } from "../../service.ts";
+import { type ApiCall, CallRefused, type Cloud, type CloudEvent, refuseUnlessAllowed } from "../../service.ts";
 import type { Json } from "../../template/assembly.ts";
 import { onlyInput } from "../../understood.ts";
 
@@ -43,7 +43,7 @@ export function entriesOf(
       ...(DetailType !== undefined && { "events:detail-type": String(DetailType) }),
     };
     const need = { action: "events:PutEvents", resource: arn, context };
-    if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+    refuseUnlessAllowed(cloud, caller, need);
     const missing = Object.entries({ Source, DetailType, Detail }).find(([, value]) => !value);
     if (missing !== undefined) {
       const [name] = missing;

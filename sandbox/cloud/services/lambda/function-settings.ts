@@ -1,5 +1,5 @@
 import type { Resource } from "../../template/stack.ts";
-import { only, placeOf } from "../../understood.ts";
+import { demandOf, only } from "../../understood.ts";
 
 /** A function as the template has it, its defaults filled in. */
 export interface FunctionSettings {
@@ -114,12 +114,6 @@ export function nameOfFunction(given: string): string {
   const [, name] =
     /^(?:(?:arn:aws:lambda:[a-z0-9-]+:)?\d{12}:function:)?([A-Za-z0-9_-]+)(?::\$LATEST)?$/.exec(given) ?? [];
   return name ?? given;
-}
-
-function demandOf(resource: Resource) {
-  return (holds: boolean, message: string): void => {
-    if (!holds) throw new Error(`${placeOf(resource)}: ${message}`);
-  };
 }
 
 function destination(resource: Resource, arn: string | undefined): string | undefined {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { roleNameOf } from "../../iam/caller.ts";
 import { CallRefused, type Cloud, type Datum } from "../../service.ts";
 import { environmentVariables } from "./environment-variables.ts";
 import { ExecutionEnvironment, type Outcome } from "./execution-environment.ts";
@@ -50,7 +51,7 @@ export class LambdaFunction {
 
   /** Of the function's role, as it calls. */
   get session() {
-    return this.#cloud.account.session(this.#roleName, this.settings.name);
+    return this.#cloud.account.session(roleNameOf(this.settings.role), this.settings.name);
   }
 
   /**
@@ -99,7 +100,7 @@ export class LambdaFunction {
     const { settings } = this;
     const id = randomBytes(16).toString("hex");
     const logStream = `${new Date(this.#cloud.clock.now()).toISOString().slice(0, 10).replaceAll("-", "/")}/[$LATEST]${id}`;
-    const credential = this.#cloud.credential(this.#roleName, settings.name);
+    const credential = this.#cloud.credential(roleNameOf(this.settings.role), settings.name);
     const execution = await ExecutionEnvironment.begin({
       functionArn: settings.arn,
       directory: join(this.#directory, id),
@@ -146,9 +147,5 @@ export class LambdaFunction {
 
   get #code(): string {
     return join(this.#directory, "code");
-  }
-
-  get #roleName(): string {
-    return this.settings.role.slice(this.settings.role.lastIndexOf("/") + 1);
   }
 }

@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import type { Caller } from "../../iam/caller.ts";
 import {
   type ApiCall,
-  accessDenied,
   CallRefused,
   type Cloud,
   type Delivery,
   type Route,
+  refuseUnlessAllowed,
   type Service,
 } from "../../service.ts";
 import type { Resource } from "../../template/stack.ts";
@@ -64,7 +64,7 @@ export function lambdaService(cloud: Cloud): Service {
   function invoked(name: string, caller: Caller, context: Delivery["context"]): LambdaFunction {
     const resource = `arn:aws:lambda:${cloud.region}:${cloud.accountId}:function:${name}`;
     const need = { action: "lambda:InvokeFunction", resource, context };
-    if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+    refuseUnlessAllowed(cloud, caller, need);
     const found = functions.get(name);
     if (found === undefined) throw new CallRefused("ResourceNotFoundException", `Function not found: ${resource}`, 404);
     return found;

@@ -1,4 +1,11 @@
-import { type ApiCall, accessDenied, CallRefused, type Cloud, type Delivery, type Service } from "../../service.ts";
+import {
+  type ApiCall,
+  CallRefused,
+  type Cloud,
+  type Delivery,
+  refuseUnlessAllowed,
+  type Service,
+} from "../../service.ts";
 import { only, onlyInput, placeOf } from "../../understood.ts";
 import { embeddedMetrics } from "./embedded-metrics.ts";
 
@@ -59,7 +66,7 @@ export function logsService(cloud: Cloud): Service {
         resource: `${arnOf(logGroupName as string)}:log-stream:`,
         context: {},
       };
-      if (!cloud.allows(call.caller, need)) throw accessDenied(call.caller, need);
+      refuseUnlessAllowed(cloud, call.caller, need);
       const group = groups.get(logGroupName as string);
       if (group === undefined) {
         throw new CallRefused("ResourceNotFoundException", "The specified log group does not exist.");
@@ -83,7 +90,7 @@ export function logsService(cloud: Cloud): Service {
       ];
       for (const each of needs) {
         const need = { ...each, context: {} };
-        if (!cloud.allows(as, need)) throw accessDenied(as, need);
+        refuseUnlessAllowed(cloud, as, need);
       }
       const group = known ?? { events: [] };
       groups.set(name, group);

@@ -1,4 +1,11 @@
-import { type ApiCall, accessDenied, CallRefused, type Cloud, type Delivery, type Service } from "../../service.ts";
+import {
+  type ApiCall,
+  CallRefused,
+  type Cloud,
+  type Delivery,
+  refuseUnlessAllowed,
+  type Service,
+} from "../../service.ts";
 import type { Resource } from "../../template/stack.ts";
 import { only, onlyInput, placeOf } from "../../understood.ts";
 import { refusedUse } from "../kms/keys.ts";
@@ -28,7 +35,7 @@ export function sqsService(cloud: Cloud): Service {
   /** @throws CallRefused where a policy does not let the caller do it, or the key's does not let him seal or open. */
   function demand({ arn, key }: Place, action: string, { caller, context = {} }: Call): void {
     const need = { action: `sqs:${action}`, resource: arn, context };
-    if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+    refuseUnlessAllowed(cloud, caller, need);
     const actions = keyUse[action];
     if (key === undefined || actions === undefined) return;
     const refusal = refusedUse(cloud, { key, caller, actions, via: "sqs", sealing: { "aws:sqs:arn": arn }, context });

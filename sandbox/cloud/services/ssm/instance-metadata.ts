@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { listening } from "../../listening.ts";
 import type { Credential } from "../../s3/credentials.ts";
 
 export interface Metadata {
@@ -49,15 +49,9 @@ export async function startInstanceMetadata(metadata: Metadata): Promise<{ url: 
         return answer(404, "");
     }
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+  const { authority, close } = await listening(server);
   server.unref();
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close() {
-      server.closeAllConnections();
-      return new Promise((resolve) => server.close(() => resolve()));
-    },
-  };
+  return { url: `http://${authority}`, close };
 }
 
 /** Programs go by the machine's clock when they look at the expiry, and the cloud's may be another: what has no end is given a far one. */

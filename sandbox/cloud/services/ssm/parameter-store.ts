@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { type ApiCall, accessDenied, CallRefused, type Cloud } from "../../service.ts";
+import { type ApiCall, CallRefused, type Cloud, refuseUnlessAllowed } from "../../service.ts";
 import { getParameter, read } from "./inputs.ts";
 
 /** A parameter that somebody has put there by hand. */
@@ -33,7 +33,7 @@ export class ParameterStore {
     const arn = `arn:aws:ssm:${region}:${accountId}:parameter/${Name.replace(/^\//, "")}`;
     const demand = (action: string, resource: string, context: Record<string, string> = {}) => {
       const need = { action, resource, context };
-      if (!this.#cloud.allows(caller, need)) throw accessDenied(caller, need);
+      refuseUnlessAllowed(this.#cloud, caller, need);
     };
     demand("ssm:GetParameter", arn);
     const found = this.#stored.get(Name);

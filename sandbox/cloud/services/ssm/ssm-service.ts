@@ -1,4 +1,4 @@
-import { type ApiCall, accessDenied, CallRefused, type Cloud, type Service } from "../../service.ts";
+import { type ApiCall, CallRefused, type Cloud, refuseUnlessAllowed, type Service } from "../../service.ts";
 import type { Resource } from "../../template/stack.ts";
 import { Command } from "./command.ts";
 import { type CommandDocument, documentArn, documentOf } from "./document.ts";
@@ -42,7 +42,7 @@ export function ssmService(cloud: Cloud): SsmService {
 
   const demand = ({ caller }: ApiCall, action: string, resource = "*", context: Record<string, string> = {}) => {
     const need = { action: `ssm:${action}`, resource, context };
-    if (!cloud.allows(caller, need)) throw accessDenied(caller, need);
+    refuseUnlessAllowed(cloud, caller, need);
   };
 
   function sendCommand(call: ApiCall): Answer {
