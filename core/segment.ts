@@ -15,41 +15,31 @@ export const maximumSealedBytes = maximumSegmentBytes + 256 * 1024;
 const decompress = promisify(zstdDecompress);
 
 /**
- * Compresses on the thread pool, then encrypts here.
+ * What is to be encrypted: one frame. Compressed on the thread pool, in one write that ends the frame, with room for all of it: then
+ * Zstandard copies nothing and takes a fifth less time.
  *
  * @param plain 1 to {@link maximumSegmentBytes} bytes; must not change until this resolves.
  * @param level Zstandard's, 1 to 19.
+ * @returns the frame, at the start of memory that is its own.
  */
-export async function sealSegment(
+export async function compressSegment(
   plain: Buffer,
-  seal: (frame: Uint8Array) => Buffer,
   level: number = constants.ZSTD_CLEVEL_DEFAULT,
-): Promise<Buffer> {
+): Promise<Buffer<ArrayBuffer>> {
   if (plain.length === 0 || plain.length > maximumSegmentBytes) {
     throw new MailarkError("INTERNAL", `a segment of ${plain.length} bytes can not be stored`);
   }
-  const frame = await compress(plain, level);
-  const segment = seal(frame);
-  if (frame.buffer.byteLength > Buffer.poolSize) frame.buffer.transfer(0);
-  return segment;
-}
-
-/**
- * One write that ends the frame, with room for all of it: then Zstandard copies nothing and takes a fifth less time.
- *
- * @returns the frame in that room, which nobody else has.
- */
-async function compress(plain: Buffer, level: number): Promise<Buffer<ArrayBuffer>> {
   const compressor = createZstdCompress({
-    chunkSize: compressBound(plain.length),
+    // No less than Buffer's pool, whose memory is shared.
+    chunkSize: Math.max(compressBound(plain.length), Buffer.poolSize),
     flush: constants.ZSTD_e_end,
     pledgedSrcSize: plain.length,
     params: { [constants.ZSTD_c_compressionLevel]: level },
   });
   compressor.write(plain);
-  const [chunk] = (await once(compressor, "data")) as [Buffer<ArrayBuffer>];
+  const [frame] = (await once(compressor, "data")) as [Buffer<ArrayBuffer>];
   compressor.destroy();
-  return chunk;
+  return frame;
 }
 
 /** The most bytes that a frame can take (`ZSTD_COMPRESSBOUND` of zstd.h). */

@@ -5,6 +5,7 @@ import { MailarkError } from "../core/errors.ts";
 import { stepBack } from "./background.ts";
 import { compose, machine } from "./composition.ts";
 import { run } from "./program.ts";
+import { keepHeapSmall } from "./small-heap.ts";
 import type { Output } from "./terminal/reporter.ts";
 
 /**
@@ -39,7 +40,10 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   signal: interruption.signal,
-  background: (wanted, failed) => stepBack(machine, wanted, failed),
+  background: (wanted, failed) => {
+    keepHeapSmall();
+    return stepBack(machine, wanted, failed);
+  },
 });
 
 // A terminal that was waited for would keep the process alive.

@@ -47,6 +47,12 @@ export function keyIdOf(recipient: Recipient): string {
   return createHash("sha256").update(recipient).digest("hex").slice(0, 32);
 }
 
+/** Gives so many bytes of memory to write into. */
+export type Room = (bytes: number) => Buffer;
+
+/** @returns the encrypted file, which fills the room that was asked for; by default memory of its own. */
+export type Seal = (plaintext: Uint8Array, room?: Room) => Buffer;
+
 /** {@link sealer} for one file. */
 export function seal(plaintext: Uint8Array, recipients: readonly Recipient[]): Buffer {
   return sealer(recipients)(plaintext);
@@ -55,18 +61,18 @@ export function seal(plaintext: Uint8Array, recipients: readonly Recipient[]): B
 /**
  * Encrypts one file after the other to the same recipients, parsed once. Every file has keys of its own.
  *
- * The result owns its memory whole, so it may be transferred to another thread. Throws `KEY_INVALID` here and now when a
+ * Throws `KEY_INVALID` here and now when a
  * recipient is not one, there is none, or there are more than 128; the returned function does not throw.
  */
-export function sealer(recipients: readonly Recipient[]): (plaintext: Uint8Array) => Buffer {
+export function sealer(recipients: readonly Recipient[]): Seal {
   const keys = recipientKeys(recipients);
-  return (plaintext) => {
+  return (plaintext, room = Buffer.allocUnsafeSlow) => {
     const fileKey = randomBytes(16);
     const header = formatHeader(
       keys.map((key) => wrap(fileKey, key)),
       fileKey,
     );
-    const file = Buffer.allocUnsafeSlow(header.length + payloadBytes(plaintext.length));
+    const file = room(header.length + payloadBytes(plaintext.length));
     file.set(header);
     sealPayload(plaintext, fileKey, file.subarray(header.length));
     return file;

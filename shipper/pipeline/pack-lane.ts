@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import type { Room } from "../../core/age/age.ts";
 import { crc64nvme } from "../../core/crc64nvme.ts";
-import { giveBack } from "../../core/give-back.ts";
 import type { Extent, Pack } from "../../core/manifest.ts";
 import { maximumSealedBytes } from "../../core/segment.ts";
 import { agree, uploadMismatch } from "../../core/stores/receipt.ts";
@@ -56,24 +56,23 @@ export class PackLane {
   }
 
   /**
-   * Appends a segment, whose memory is given back. Calls must not overlap.
+   * Appends a segment, which `write` writes into the room that it asks for, once. Calls must not overlap.
    *
    * @throws what the store throws, or MailarkError `UPLOAD_MISMATCH`.
    */
-  async add(segment: Buffer): Promise<SegmentLocation> {
+  async add(write: (room: Room) => Buffer): Promise<SegmentLocation> {
     this.#options.signal.throwIfAborted();
+    if (this.#open?.failure) throw this.#open.failure.reason;
+    this.#memory ??= Buffer.allocUnsafeSlow(this.#limit + maximumSealedBytes);
+    const free = this.#memory.subarray(this.#open?.bytes ?? 0);
+    const segment = write((bytes) => free.subarray(0, bytes));
     this.#open ??= this.#begin();
     const pack = this.#open;
-    if (pack.failure) throw pack.failure.reason;
     const location = { pack: pack.reference, offset: pack.bytes, bytes: segment.length };
-    this.#memory ??= Buffer.allocUnsafeSlow(this.#limit + maximumSealedBytes);
-    const kept = this.#memory.subarray(pack.bytes, pack.bytes + segment.length);
-    kept.set(segment);
-    giveBack(segment);
-    pack.body.add(kept);
-    pack.sha256.update(kept);
-    pack.crc64nvme.update(kept);
-    pack.bytes += kept.length;
+    pack.body.add(segment);
+    pack.sha256.update(segment);
+    pack.crc64nvme.update(segment);
+    pack.bytes += segment.length;
     if (pack.bytes >= this.#limit) await this.close();
     return location;
   }

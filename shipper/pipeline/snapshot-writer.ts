@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
+import type { Seal } from "../../core/age/age.ts";
 import { asMailarkError } from "../../core/errors.ts";
 import { giveBack } from "../../core/give-back.ts";
 import { manifestKey, packKey, packName, type SnapshotAddress } from "../../core/keys.ts";
 import { checkReferences, type Extent, type Manifest, type Pack, type Part } from "../../core/manifest.ts";
-import { sealSegment } from "../../core/segment.ts";
+import { compressSegment } from "../../core/segment.ts";
 import { type Signer, signDocument } from "../../core/signed-document.ts";
 import { putWhole } from "../../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
@@ -17,7 +18,7 @@ export interface SealingKey {
   readonly keyId: string;
   /** Of the keyring object. */
   readonly sha256: string;
-  seal(plain: Uint8Array): Buffer;
+  readonly seal: Seal;
 }
 
 /** Which packs a segment goes to: indexes are small and read often, content is large and seldom read. */
@@ -99,13 +100,14 @@ export class SnapshotWriter {
     this.#keys.set(key.keyId, key);
     const target = this.#lanes[lane];
     const plainBytes = plain.length;
-    const sealing = sealSegment(plain, (frame) => key.seal(frame), this.#options.level).finally(() => giveBack(plain));
-    sealing.catch(() => {});
+    const compressing = compressSegment(plain, this.#options.level).finally(() => giveBack(plain));
+    compressing.catch(() => {});
     const location = target.tail.then(async () => {
       try {
-        const segment = await sealing;
+        const frame = await compressing;
         if (this.#failure) throw this.#failure.reason;
-        const placed = await target.packs.add(segment);
+        const placed = await target.packs.add((room) => key.seal(frame, room));
+        giveBack(Buffer.from(frame.buffer));
         this.#options.sealed?.({ plain: plainBytes, stored: placed.bytes });
         return placed;
       } catch (reason) {

@@ -6,11 +6,12 @@ import { crc32, constants as zstd, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { generateIdentity, opener, seal, sealer } from "../../core/age/age.ts";
-import { maximumSealedBytes, maximumSegmentBytes, openSegment, sealSegment } from "../../core/segment.ts";
+import { compressSegment, maximumSealedBytes, maximumSegmentBytes, openSegment } from "../../core/segment.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
 const { identity, recipient } = generateIdentity();
 const sealing = sealer([recipient]);
+const sealSegment = async (plain: Buffer, level?: number) => sealing(await compressSegment(plain, level));
 const opening = opener([identity]);
 const frameOf = (plain: Buffer, options = {}) => zstdCompressSync(plain, { pledgedSrcSize: plain.length, ...options });
 const openFrame = (frame: Uint8Array) => openSegment(frame, (bytes) => Buffer.from(bytes));
@@ -24,7 +25,7 @@ describe("a segment", () => {
         fc.integer({ min: 1, max: 12 }),
         async (piece, times, level) => {
           const plain = Buffer.concat(Array.from({ length: times + 1 }, () => piece));
-          const segment = await sealSegment(Buffer.from(plain), sealing, level);
+          const segment = await sealSegment(Buffer.from(plain), level);
           expect((await openSegment(segment, opening)).equals(plain)).toBe(true);
         },
       ),
@@ -35,7 +36,7 @@ describe("a segment", () => {
     "comes back as it was with %i bytes, compressible or not, and is not too large",
     async (length) => {
       for (const plain of [Buffer.alloc(length), randomBytes(length)]) {
-        const segment = await sealSegment(Buffer.from(plain), sealing);
+        const segment = await sealSegment(Buffer.from(plain));
         expect(segment.length).toBeLessThanOrEqual(maximumSealedBytes);
         expect((await openSegment(segment, opening)).equals(plain)).toBe(true);
       }
@@ -45,7 +46,7 @@ describe("a segment", () => {
   test("leaves what it was given as it is", async () => {
     const plain = randomBytes(100_000);
     const before = Buffer.from(plain);
-    await sealSegment(plain, sealing);
+    await compressSegment(plain);
     expect(plain.equals(before)).toBe(true);
   });
 
@@ -53,7 +54,7 @@ describe("a segment", () => {
     const folder = scratchDirectory();
     writeFileSync(join(folder, "identity"), `${identity}\n`);
     for (const plain of [Buffer.from("x"), Buffer.alloc(3_000_000, "text "), randomBytes(1_500_000)]) {
-      writeFileSync(join(folder, "segment"), await sealSegment(Buffer.from(plain), sealing));
+      writeFileSync(join(folder, "segment"), await sealSegment(Buffer.from(plain)));
       const script = "age -d -i identity < segment | zstd -d";
       const printed = execFileSync("sh", ["-ec", script], { cwd: folder, maxBuffer: 8_000_000 });
       expect(printed.equals(plain)).toBe(true);
@@ -73,12 +74,12 @@ describe("a segment", () => {
 
   test("is never made empty or too large", async () => {
     for (const plain of [Buffer.alloc(0), Buffer.alloc(maximumSegmentBytes + 1)]) {
-      await expect(sealSegment(plain, sealing)).rejects.toMatchObject({ code: "INTERNAL" });
+      await expect(compressSegment(plain)).rejects.toMatchObject({ code: "INTERNAL" });
     }
   });
 
   test("that was sealed to another is not opened", async () => {
-    const segment = await sealSegment(Buffer.from("x"), sealer([generateIdentity().recipient]));
+    const segment = seal(await compressSegment(Buffer.from("x")), [generateIdentity().recipient]);
     await expect(openSegment(segment, opening)).rejects.toMatchObject({ code: "DECRYPTION_FAILED" });
   });
 });

@@ -10,6 +10,7 @@ import { newSnapshotId } from "../../core/snapshot-id.ts";
 import { fileStore } from "../../core/stores/file.ts";
 import { parseS3Url } from "../../core/stores/s3-url.ts";
 import { SnapshotWriter } from "../../shipper/pipeline/snapshot-writer.ts";
+import { keepHeapSmall } from "../../shipper/small-heap.ts";
 
 const [url = "", size = ""] = process.argv.slice(2);
 
@@ -34,6 +35,7 @@ async function open() {
   return (await import("../../core/stores/s3.ts")).s3Store(parseS3Url(url));
 }
 
+keepHeapSmall();
 const { recipient } = generateIdentity();
 const started = systemClock.now();
 let stored = 0;

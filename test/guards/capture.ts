@@ -28,7 +28,7 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "a pack that failed takes no more",
     file: "shipper/pipeline/pack-lane.ts",
-    find: "if (pack.failure) throw pack.failure.reason;",
+    find: "if (this.#open?.failure) throw this.#open.failure.reason;",
     replace: "",
     test: { file: lane, name: "tells of a failed store at the next segment, long before the pack is full" },
   },
@@ -76,8 +76,8 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "what comes after a failure is refused",
     file: "shipper/pipeline/snapshot-writer.ts",
-    find: "const segment = await sealing;\n        if (this.#failure) throw this.#failure.reason;",
-    replace: "const segment = await sealing;",
+    find: "const frame = await compressing;\n        if (this.#failure) throw this.#failure.reason;",
+    replace: "const frame = await compressing;",
     test: { file: writer, name: "in sealing fails whatever was submitted after it, and begins no pack for that" },
   },
   {

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Room } from "../../../core/age/age.ts";
 import { crc64nvme } from "../../../core/crc64nvme.ts";
 import type { Pack } from "../../../core/manifest.ts";
 import type { ObjectWriter } from "../../../core/stores/store.ts";
@@ -18,6 +19,11 @@ function openLane(store: ObjectWriter, { limit = 100, signal = new AbortControll
   return { lane, packs, begun: () => count };
 }
 
+const segment = (bytes: Uint8Array) => (room: Room) => {
+  const written = room(bytes.length);
+  written.set(bytes);
+  return written;
+};
 const turn = () => new Promise(setImmediate);
 
 describe("a lane of packs", () => {
@@ -29,7 +35,7 @@ describe("a lane of packs", () => {
         const { lane, packs } = openLane(store);
         const segments = lengths.map((length) => randomBytes(length));
         const locations = [];
-        for (const segment of segments) locations.push(await lane.add(Buffer.from(segment)));
+        for (const bytes of segments) locations.push(await lane.add(segment(bytes)));
         await lane.close();
 
         for (const [index, { pack, offset, bytes }] of locations.entries()) {
@@ -74,10 +80,10 @@ describe("a lane of packs", () => {
       },
     };
     const { lane } = openLane(store);
-    await lane.add(Buffer.alloc(30));
+    await lane.add(segment(Buffer.alloc(30)));
     await turn();
     expect(seen).toEqual([30]);
-    await lane.add(Buffer.alloc(40));
+    await lane.add(segment(Buffer.alloc(40)));
     await turn();
     expect(seen).toEqual([30, 40]);
     await lane.close();
@@ -92,7 +98,7 @@ describe("a lane of packs", () => {
       },
     };
     const { lane, packs } = openLane(store);
-    for (let sent = 0; sent < 6; sent += 1) await lane.add(Buffer.alloc(60, sent));
+    for (let sent = 0; sent < 6; sent += 1) await lane.add(segment(Buffer.alloc(60, sent)));
     await lane.close();
     expect(packs).toHaveLength(3);
     expect(inner.objects.get("packs/0002")).toEqual(Buffer.concat([Buffer.alloc(60, 2), Buffer.alloc(60, 3)]));
@@ -109,7 +115,7 @@ describe("a lane of packs", () => {
     };
     const { lane, begun } = openLane(store);
     let accepted = false;
-    const adding = lane.add(Buffer.alloc(100)).then(() => {
+    const adding = lane.add(segment(Buffer.alloc(100))).then(() => {
       accepted = true;
     });
     await turn();
@@ -128,7 +134,7 @@ describe("a lane of packs", () => {
       put: async (key, body, options) => ({ ...(await inner.put(key, body, options)), ...wrong }),
     };
     const { lane, packs } = openLane(store);
-    await lane.add(Buffer.from("segment"));
+    await lane.add(segment(Buffer.from("segment")));
     await expect(lane.close()).rejects.toMatchObject({ code: "UPLOAD_MISMATCH", retryable: true });
     expect(packs).toEqual([]);
   });
@@ -154,7 +160,7 @@ describe("a lane of packs", () => {
       const { lane, packs, begun } = openLane(failing(after));
       const filling = async () => {
         for (let sent = 0; sent < 20; sent += 1) {
-          await lane.add(Buffer.alloc(10));
+          await lane.add(segment(Buffer.alloc(10)));
           await turn();
         }
       };
@@ -166,18 +172,18 @@ describe("a lane of packs", () => {
 
   test("tells of a failed store at the next segment, long before the pack is full", async () => {
     const { lane } = openLane({ put: () => Promise.reject(new Error("the store failed")) });
-    await lane.add(Buffer.alloc(1));
+    await lane.add(segment(Buffer.alloc(1)));
     await turn();
-    await expect(lane.add(Buffer.alloc(1))).rejects.toThrow("the store failed");
+    await expect(lane.add(segment(Buffer.alloc(1)))).rejects.toThrow("the store failed");
   });
 
   test("stops at an abort", async () => {
     const abort = new AbortController();
     const store = memoryStore();
     const { lane } = openLane(store, { signal: abort.signal });
-    await lane.add(Buffer.from("x"));
+    await lane.add(segment(Buffer.from("x")));
     abort.abort(new Error("stop"));
-    await expect(lane.add(Buffer.from("y"))).rejects.toThrow("stop");
+    await expect(lane.add(segment(Buffer.from("y")))).rejects.toThrow("stop");
     await lane.abandon(abort.signal.reason);
     expect(store.objects.size).toBe(0);
   });
@@ -192,7 +198,7 @@ describe("a lane of packs", () => {
         }),
     };
     const { lane } = openLane(watched);
-    await lane.add(Buffer.from("x"));
+    await lane.add(segment(Buffer.from("x")));
     await lane.abandon(new Error("given up"));
     expect(settled).toBe(true);
     expect(store.objects.size).toBe(0);
