@@ -5,6 +5,7 @@ import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
 import { type CloudFleet, startCloudFleet } from "../fixtures/cloud-fleet.ts";
 import { enrolledHost, storedSnapshot } from "../fixtures/enrolled-host.ts";
+import { idlePermissions } from "../fixtures/idle-permissions.ts";
 import { mailIn } from "../fixtures/operator-mail.ts";
 import { clientOf } from "../fixtures/small-cloud.ts";
 
@@ -74,6 +75,35 @@ describe("a day of the controller", () => {
   });
 });
 
+describe("somebody with the policy of operators", () => {
+  test("starts a backup over the API, sees what came of it, and what there is", async () => {
+    const { hostId, node } = fleet.host;
+    const request = { requestId: "before-the-upgrade", components: ["configs"] };
+    const { status, body } = await fleet.call("/system/backup", request);
+    expect({ status, body }).toMatchObject({
+      status: 202,
+      body: {
+        ...{
+          requestId: "before-the-upgrade",
+          state: "started",
+          requestedBy: expect.stringMatching(/operators\/alice$/),
+        },
+        ...{ commands: [{ machines: [node.instanceId] }], skipped: [] },
+      },
+    });
+    await fleet.cloud.settle();
+    const asked = await fleet.call("/system/backup/status?requestId=before-the-upgrade");
+    expect(asked).toEqual({ status: 200, body });
+    const { backups } = (await fleet.call("/system/backups")).body as { backups: readonly object[] };
+    const [newest] = await goodOf("configs");
+    expect(await goodOf("configs")).toHaveLength(2);
+    expect(backups).toContainEqual({
+      ...{ hostId, host: "mail-1", component: "configs" },
+      good: [expect.objectContaining({ snapshotId: newest }), expect.anything()],
+    });
+  });
+});
+
 describe("what a host stores that is in hostile hands", () => {
   /** A pack that comes is another one, of as many bytes; or never comes. */
   const instead = (vault: ObjectWriter, packs: "damaged" | "missing"): ObjectWriter => ({
@@ -116,48 +146,37 @@ describe("what a host stores that is in hostile hands", () => {
 
 /** What a policy allowed and nobody did on that day by it, and why it stays. */
 const unused: Readonly<Record<string, string>> = {
-  "HostWrite s3:AbortMultipartUpload": "an upload that fails takes its parts back",
-  "HostWrite kms:Decrypt": "S3 wants it for uploads in parts",
-  "HostCommand ec2messages:AcknowledgeMessage": "an agent falls back to it",
-  "HostCommand ec2messages:DeleteMessage": "an agent falls back to it",
-  "HostCommand ec2messages:FailMessage": "an agent falls back to it",
-  "HostCommand ec2messages:GetEndpoint": "an agent falls back to it",
-  "HostCommand ec2messages:GetMessages": "an agent falls back to it",
-  "HostCommand ec2messages:SendReply": "an agent falls back to it",
-  "HostCommand ssmmessages:CreateDataChannel": "an agent opens one for each session",
-  "HostCommand ssmmessages:OpenDataChannel": "an agent opens one for each session",
-  "Drill s3:GetObject": "nothing was drilled",
-  "Drill s3:ListBucket": "nothing was drilled",
-  "Drill kms:Decrypt": "nothing was drilled",
-  "Drill ssm:GetParameter": "nothing was drilled",
-  "DispatchRole sqs:SendMessage": "every event was handled",
-  "VerifyRole sqs:SendMessage": "every event was handled",
-  "ScheduleRole sqs:SendMessage": "every schedule reached its function",
-  "ScheduleRole kms:Decrypt": "every schedule reached its function",
-  "ScheduleRole kms:GenerateDataKey": "every schedule reached its function",
-  "ApiRole logs:CreateLogStream": "nobody called the API",
-  "ApiRole logs:PutLogEvents": "nobody called the API",
-  "ApiRole s3:GetObject": "nobody called the API",
-  "ApiRole s3:ListBucket": "nobody called the API",
-  "ApiRole kms:Decrypt": "nobody called the API",
-  "ApiRole events:PutEvents": "nobody called the API",
-  "Operator execute-api:Invoke": "nobody called the API",
+  "HostWrite.Create s3:AbortMultipartUpload": "an upload that fails takes its parts back",
+  "HostWrite.Seal kms:Decrypt": "S3 wants it for uploads in parts",
+  "HostCommand.Channel ec2messages:AcknowledgeMessage": "an agent falls back to it",
+  "HostCommand.Channel ec2messages:DeleteMessage": "an agent falls back to it",
+  "HostCommand.Channel ec2messages:FailMessage": "an agent falls back to it",
+  "HostCommand.Channel ec2messages:GetEndpoint": "an agent falls back to it",
+  "HostCommand.Channel ec2messages:GetMessages": "an agent falls back to it",
+  "HostCommand.Channel ec2messages:SendReply": "an agent falls back to it",
+  "HostCommand.Channel ssmmessages:CreateDataChannel": "an agent opens one for each session",
+  "HostCommand.Channel ssmmessages:OpenDataChannel": "an agent opens one for each session",
+  "HostCommand.Presence ssm:UpdateInstanceInformation managed-instance/*": "no host was outside AWS",
+  "Drill.DrillKey ssm:GetParameter": "nothing was drilled",
+  "Drill.List s3:ListBucket": "nothing was drilled",
+  "Drill.Read s3:GetObject": "nothing was drilled",
+  "Drill.Unseal kms:Decrypt": "nothing was drilled",
+  "DispatchRole.SendToHosts ssm:SendCommand managed-instance/*": "no host was outside AWS",
+  "DispatchRole.Bury sqs:SendMessage": "every event was handled",
+  "DispatchRole.SealTheDead kms:Decrypt": "every event was handled",
+  "DispatchRole.SealTheDead kms:GenerateDataKey": "every event was handled",
+  "VerifyRole.Bury sqs:SendMessage": "every event was handled",
+  "VerifyRole.SealTheDead kms:Decrypt": "every event was handled",
+  "VerifyRole.SealTheDead kms:GenerateDataKey": "every event was handled",
+  "VerifyRole.ListVault s3:ListBucket mailark-keyring-111122223333-eu-central-1":
+    "that a key is missing S3 says only to whom may list: to others it may be there",
+  "VerifyRole.SealControl kms:Decrypt":
+    "one key seals the vault and the control bucket, and UnsealVault allows the same",
+  "ScheduleRole.Bury sqs:SendMessage": "every schedule reached its function",
+  "ScheduleRole.SealTheDead kms:Decrypt": "every schedule reached its function",
+  "ScheduleRole.SealTheDead kms:GenerateDataKey": "every schedule reached its function",
 };
 
 test("nobody may do what was not done, but for a reason", () => {
-  const { used, stacks } = fleet.cloud;
-  const policies = stacks
-    .flatMap(({ resources }) => resources)
-    .filter(({ type }) => /^AWS::IAM::(Managed)?Policy$/.test(type));
-  const idle = policies.flatMap(({ stack, logicalId, properties }) => {
-    const holder = logicalId.replace(/(Default)?Policy[0-9A-F]{8}$/, "");
-    const statements = properties.PolicyDocument.Statement as readonly { Effect: string; Action: string | string[] }[];
-    const done = used.filter(({ by }) => by.some((name) => name.startsWith(`${stack}.${logicalId} `)));
-    return statements
-      .filter(({ Effect }) => Effect === "Allow")
-      .flatMap(({ Action }) => Action)
-      .filter((allowed) => !done.some(({ action }) => action === allowed))
-      .map((action) => `${holder} ${action}`);
-  });
-  expect([...new Set(idle)].toSorted()).toEqual(Object.keys(unused).toSorted());
+  expect(idlePermissions(fleet.cloud)).toEqual(Object.keys(unused).toSorted());
 });
