@@ -1,4 +1,5 @@
 import type { Config } from "./config.ts";
+import { complaintOf } from "./schedule-check.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 type Tell = (member: string, value: unknown, fix: string) => void;
@@ -15,7 +16,7 @@ export function checkConfig(given: Config): void {
   if (isObject(given)) checkMembers(given as unknown as Members, tell);
   else tell("the configuration", given, "export an object, as infra/config.example.ts does");
   if (mistakes.length === 0) return;
-  throw new Error(`the deployment's configuration can not be used\n${mistakes.map((line) => `  ${line}\n`).join("")}`);
+  throw new Error(["the deployment's configuration can not be used", ...mistakes].join("\n  "));
 }
 
 function checkMembers(given: Members, tell: Tell) {
@@ -56,8 +57,9 @@ const logDays = [30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1827, 3653];
 const checks: Record<keyof Config, Check> = {
   name: {
     required: true,
-    holds: matches(/^[a-z][a-z0-9-]{1,18}[a-z0-9]$/),
-    fix: "use 3 to 20 of a-z 0-9 -, beginning with a letter",
+    // What AWS keeps for itself as the beginning of the name of a bucket, a document or a parameter.
+    holds: matches(/^(?!aws|amazon|amzn|ssm|sthree-|xn--)[a-z][a-z0-9-]{1,18}[a-z0-9]$/),
+    fix: "use 3 to 20 of a-z 0-9 -, beginning with a letter, and not as names of AWS' own do: aws, amazon, amzn, ssm, sthree-, xn--",
   },
   account: {
     required: true,
@@ -67,8 +69,9 @@ const checks: Record<keyof Config, Check> = {
   region: { required: true, holds: matches(region), fix: "name a region such as eu-central-1" },
   alarmEmails: {
     required: true,
-    holds: (value) => Array.isArray(value) && value.length > 0 && value.every(matches(address)),
-    fix: "list at least one address that somebody reads: an alarm that nobody hears is none",
+    holds: (value) =>
+      Array.isArray(value) && value.length > 0 && value.every(matches(address)) && new Set(value).size === value.length,
+    fix: "list at least one address that somebody reads, each once: an alarm that nobody hears is none",
   },
   timeZone: { holds: isTimeZone, fix: "name a time zone such as Europe/Berlin, or leave it out for UTC" },
   objectLock: { holds: isObject, fix: 'write { mode: "off" } or { mode: "governance", days: 30 }' },
@@ -100,7 +103,7 @@ function checkSchedules(schedules: Members, timeZone: unknown, tell: Tell) {
       continue;
     }
     refuseUnknown(timing, ["expression", "windowMinutes"], `${member}.`, tell);
-    const complaint = complaintOfExpression(timing.expression) ?? complaintOfNight(timing.expression, timeZone);
+    const complaint = complaintOf(timing.expression, timeZone);
     if (complaint !== undefined) tell(`${member}.expression`, timing.expression, complaint);
     if (timing.windowMinutes !== undefined && !integer(0, 1440)(timing.windowMinutes)) {
       tell(`${member}.windowMinutes`, timing.windowMinutes, "give whole minutes from 0 to 1440");
@@ -108,32 +111,11 @@ function checkSchedules(schedules: Members, timeZone: unknown, tell: Tell) {
   }
 }
 
-function complaintOfExpression(expression: unknown): string | undefined {
-  const text = typeof expression === "string" ? expression : "";
-  const [, amount = "", unit = ""] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(text) ?? [];
-  if (amount !== "") {
-    const minutes = Number(amount) * { minute: 1, hour: 60, day: 1440 }[unit as "minute" | "hour" | "day"];
-    return minutes >= 5 ? undefined : "start backups at most every 5 minutes";
-  }
-  const fields = /^cron\(([^()]+)\)$/.exec(text)?.[1]?.trim().split(/\s+/);
-  const sound = fields?.length === 6 && fields.every((field) => /^[0-9A-Za-z*?,/L#W-]+$/.test(field));
-  if (!sound) return "write rate(6 hours), or cron(MINUTE HOUR DAY MONTH WEEKDAY YEAR) such as cron(0 5 * * ? *)";
-  return (fields[2] === "?") === (fields[4] === "?")
-    ? "in cron(…) exactly one of day and weekday must be ?, such as cron(0 5 * * ? *)"
-    : undefined;
-}
-
-/** EventBridge Scheduler passes over local times that the clock jumps over in spring. */
-function complaintOfNight(expression: unknown, timeZone: unknown): string | undefined {
-  const hour = /^cron\(\s*\S+\s+0?([123])\s/.exec(String(expression))?.[1];
-  if (hour === undefined || timeZone === undefined || timeZone === "UTC") return undefined;
-  return `one night a year there may be no such time in ${timeZone}: choose an hour outside of 1 to 3, or leave timeZone out for UTC`;
-}
-
+/** By its name in the IANA database: not a number of hours, and not in other letters. */
 function isTimeZone(value: unknown): boolean {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: String(value) });
-    return typeof value === "string";
+    const { timeZone } = new Intl.DateTimeFormat("en", { timeZone: String(value) }).resolvedOptions();
+    return /^[A-Z]/.test(timeZone) && (value === timeZone || String(value).toLowerCase() !== timeZone.toLowerCase());
   } catch {
     return false;
   }

@@ -1,5 +1,6 @@
 /** Names that more than one stack, a host or a document must know before anything is deployed. */
 import { Aws } from "aws-cdk-lib";
+import type { Config } from "./config.ts";
 import type { Deployment } from "./deployment.ts";
 
 type Named = Pick<Deployment, "name" | "account" | "region">;
@@ -28,5 +29,8 @@ export const hostTag = { key: "mailark", value: "host" } as const;
 export const drillKeyParameter = ({ name }: Pick<Named, "name">) => `/${name}/drill-key`;
 
 /** URL of the vault as a store in a host's configuration. Its policy knows hosts by {@link userId}. */
-export const storeUrl = (named: Named) =>
-  `s3://${bucketName(named, "data")}?region=${named.region}&keyring=${bucketName(named, "keyring")}&host-id=sts`;
+export function storeUrl(named: Named & Pick<Config, "storageClass">): string {
+  const { region, storageClass = "STANDARD" } = named;
+  const url = `s3://${bucketName(named, "data")}?region=${region}&keyring=${bucketName(named, "keyring")}&host-id=sts`;
+  return storageClass === "STANDARD" ? url : `${url}&storage-class=${storageClass}`;
+}

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { execa } from "execa";
+import { ownConfig } from "../infra/own-config.ts";
 import { type RunningCloud, startCloud } from "./cloud/cloud.ts";
 import { confirmMail } from "./fleet/confirm-mail.ts";
 import { type Fleet, startFleet } from "./fleet/fleet.ts";
@@ -18,6 +19,11 @@ import { Storyteller } from "./storyteller.ts";
 import { type Stop, tour } from "./tour.ts";
 
 const { once } = parseArgs({ options: { once: { type: "boolean", default: false } } }).values;
+/** A mistake in it would stop the synthesis, behind a trace. */
+const { region, replicaRegion } = await ownConfig().catch((error: Error) => {
+  process.stderr.write(`mailark: ${error.message}\n`);
+  process.exit(1);
+});
 const story = new Storyteller();
 const stopping = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.on(name, () => stopping.abort());
@@ -54,12 +60,13 @@ async function tell(): Promise<void> {
   });
   const account = await story.step("everything that they describe runs: S3, functions, rules, schedules, alarms", () =>
     startCloud({
-      assembly,
+      ...{ assembly, region },
       directory: join(directory, "account"),
       note: (line) => appendFileSync(journal, `${new Date().toISOString()} ${line}\n`),
     }),
   );
   cloud = account;
+  if (replicaRegion !== undefined) story.say(`nothing is copied to ${replicaRegion}: the sandbox has one region`);
   await story.step("the operator confirms that alarms may send mail", () => confirmMail(account));
 
   story.chapter("A fleet of two mail hosts");

@@ -45,7 +45,7 @@ export function tour(
     },
     {
       says: "read all of the newest snapshots again, as the schedule does once a week",
-      command: `signed lambda "$AWS_ENDPOINT_URL/2015-03-31/functions/mailark-verify/invocations" --data '{"sweep": "deep"}'`,
+      command: `signed lambda "$AWS_ENDPOINT_URL/2015-03-31/functions/$VERIFY/invocations" --data '{"sweep": "deep"}'`,
     },
     {
       says: "wait for the mail that tells of it",

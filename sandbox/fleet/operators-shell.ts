@@ -29,6 +29,7 @@ export function operatorsShell(cloud: RunningCloud, directory: string): string {
     'header = "content-type: application/json"',
     "silent",
     "show-error",
+    "fail-with-body",
   ]);
   const api = stacks.flatMap(({ resources }) => resources).find(({ type }) => type === "AWS::ApiGatewayV2::Api");
   if (api === undefined) throw new Error("the stacks have no API");
@@ -41,6 +42,7 @@ export function operatorsShell(cloud: RunningCloud, directory: string): string {
     `STORE='${store}'`,
     `DATA='${new URL(store).hostname}'`,
     `CONTROL='${outputOf(cloud, "ControlBucket")}'`,
+    `VERIFY='${outputOf(cloud, "VerifyFunction")}'`,
     `INBOX='${join(cloud.directory, "inbox")}'`,
     `signed() { service=$1; shift; curl --config '${curl}' --aws-sigv4 "aws:amz:${region}:$service" "$@"; }`,
     `mailark() { '${process.execPath}' '${mailark}' "$@"; }`,

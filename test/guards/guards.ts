@@ -21,6 +21,7 @@ import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
 import { s3Guards } from "./s3.ts";
 import { ssmGuards } from "./ssm.ts";
+import { stackGuards } from "./stacks.ts";
 import { storeGuards } from "./store.ts";
 import { severalStoresGuards } from "./stores.ts";
 import { treeGuards } from "./trees.ts";
@@ -52,6 +53,7 @@ export const guards: readonly Guard[] = [
   ...doctorGuards,
   ...programGuards,
   ...controllerGuards,
+  ...stackGuards,
   ...httpApiGuards,
   ...ssmGuards,
 ];

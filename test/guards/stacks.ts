@@ -1,0 +1,216 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the text of the product is quoted as it is
+import type { Guard } from "./guard.ts";
+
+const vault = "test/infra/vault.test.ts";
+const control = "test/infra/control.test.ts";
+const policies = "test/infra/policies.test.ts";
+const config = "test/infra/config.test.ts";
+const redTeam = "test/sandbox/cloud/red-team.test.ts";
+
+const decisions: readonly Guard[] = [
+  {
+    guard: "a mistake in the configuration stops the synthesis",
+    file: "infra/config-check.ts",
+    find: "if (mistakes.length === 0) return;",
+    replace: "if (mistakes.length >= 0) return;",
+    test: { file: config, name: "tells every mistake at once" },
+  },
+  {
+    guard: "a mistake in the configuration is told before the sandbox starts anything",
+    file: "infra/own-config.ts",
+    find: "  checkConfig(config);\n",
+    replace: "",
+    test: {
+      file: "test/e2e/sandbox.test.ts",
+      name: "says what is wrong with the deployment before it starts anything",
+    },
+  },
+  {
+    guard: "a schedule has times that there are",
+    file: "infra/schedule-check.ts",
+    find: "if (wrong >= 0) {",
+    replace: "if (wrong > 99) {",
+    test: { file: config, name: "takes of cron expressions what the sandbox's scheduler takes, and no other" },
+  },
+  {
+    guard: "backups are started at most every five minutes, whatever the fields of a cron expression say",
+    file: "infra/schedule-check.ts",
+    find: "if (Math.min(...gaps) < leastMinutes) return tooOften;",
+    replace: "if (Math.min(...gaps) < 1) return tooOften;",
+    test: { file: config, name: "%s stops with the value and the fix" },
+  },
+  {
+    guard: "a deployment has no name that AWS keeps for itself",
+    file: "infra/config-check.ts",
+    find: "(?!aws|amazon|amzn|ssm|sthree-|xn--)",
+    replace: "",
+    test: { file: config, name: "%s stops with the value and the fix" },
+  },
+];
+
+const resources: readonly Guard[] = [
+  {
+    guard: "the buckets refuse to replace an object",
+    file: "infra/vault/bucket-rules.ts",
+    find: 'Null: { "s3:if-none-match": "true" },',
+    replace: "",
+    test: { file: vault, name: "lets nobody replace what is there" },
+  },
+  {
+    guard: "the buckets bind everybody to his own id",
+    file: "infra/vault/bucket-rules.ts",
+    find: "notResources: [own],",
+    replace: "notResources: [objects],",
+    test: { file: vault, name: "lets everybody write below his own id only" },
+  },
+  {
+    guard: "the buckets refuse every deletion",
+    file: "infra/vault/bucket-rules.ts",
+    find: '    deny("NeverDelete", neverAllowed, [objects]),\n',
+    replace: '    deny("NeverDelete", ["s3:PutObjectAcl"], [objects]),\n',
+    test: { file: vault, name: "lets nobody delete, change access, or go round a lock" },
+  },
+  {
+    guard: "a host is denied what it is not granted",
+    file: "infra/host/host-identity.ts",
+    find: 'notActions: ["s3:PutObject", "s3:AbortMultipartUpload"],',
+    replace: 'notActions: ["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject"],',
+    test: { file: vault, name: "is denied the rest of the vault, whatever else is attached to it" },
+  },
+  {
+    guard: "the buckets let nobody tag",
+    file: "infra/vault/bucket-rules.ts",
+    find: '    deny("OnlyRetentionTags", tagging, [objects], exceptFor(rules.retentionRole)),\n',
+    replace: "",
+    test: { file: redTeam, name: "%s" },
+  },
+  {
+    guard: "a copy is not tagged but by replication",
+    file: "infra/vault/bucket-rules.ts",
+    find: "...neverAllowed, ...tagging]",
+    replace: "...neverAllowed]",
+    test: {
+      file: vault,
+      name: "another region gets data and keyring, with their tags and without delete markers, and nobody else writes there",
+    },
+  },
+  {
+    guard: "the buckets let nobody abort another's upload",
+    file: "infra/vault/bucket-rules.ts",
+    find: 'actions: ["s3:PutObject", "s3:AbortMultipartUpload"],',
+    replace: 'actions: ["s3:PutObject"],',
+    test: {
+      file: redTeam,
+      name: "%s",
+    },
+  },
+  {
+    guard: "a host is denied everything of control and logs",
+    file: "infra/host/host-identity.ts",
+    find: '    new PolicyStatement({ sid: "NothingElsewhere", effect: Effect.DENY, actions: ["s3:*"], resources: others }),\n',
+    replace: "",
+    test: { file: redTeam, name: "%s" },
+  },
+  {
+    guard: "only what is tagged expires",
+    file: "infra/vault/vault-bucket.ts",
+    find: "tagFilters: { [expiredTag.key]: expiredTag.value },",
+    replace: "",
+    test: { file: vault, name: "lets data expire only where it is tagged, and keys never" },
+  },
+  {
+    guard: "buckets outlive their stack",
+    file: "infra/vault/vault-bucket.ts",
+    find: "removalPolicy: RemovalPolicy.RETAIN,",
+    replace: "removalPolicy: RemovalPolicy.DESTROY,",
+    test: {
+      file: vault,
+      name: "outlives its stack: buckets and key stay when it is taken down or a resource is replaced",
+    },
+  },
+  {
+    guard: "nobody may end the vault's key",
+    file: "infra/vault/vault-key.ts",
+    find: "effect: Effect.DENY,",
+    replace: "",
+    test: { file: vault, name: "turns its key once a year, and lets nobody end it" },
+  },
+  {
+    guard: "a delete marker is not copied to the other region",
+    file: "infra/vault/replication.ts",
+    find: 'deleteMarkerReplication: { status: "Disabled" },',
+    replace: 'deleteMarkerReplication: { status: "Enabled" },',
+    test: {
+      file: vault,
+      name: "another region gets data and keyring, with their tags and without delete markers, and nobody else writes there",
+    },
+  },
+  {
+    guard: "commands reach tagged machines only",
+    file: "infra/control/dispatch.ts",
+    find: "conditions: { StringEquals: { [`ssm:resourceTag/${hostTag.key}`]: hostTag.value } },",
+    replace: "",
+    test: { file: policies, name: "each way to a host goes through one document, to machines with the tag" },
+  },
+  {
+    guard: "no function writes where backups are",
+    file: "infra/control/vault-access.ts",
+    find: 'actions: ["s3:GetObject"],\n        resources: [`${data}/hosts/*`',
+    replace: 'actions: ["s3:GetObject", "s3:PutObject"],\n        resources: [`${data}/hosts/*`',
+    test: { file: policies, name: "none lets a function write where backups are" },
+  },
+  {
+    guard: "values of documents are environment",
+    file: "infra/control/documents.ts",
+    find: 'interpolationType: "ENV_VAR", ',
+    replace: "",
+    test: {
+      file: control,
+      name: "gets its values as environment, each of a pattern from end to end, and never as text of the script",
+    },
+  },
+  {
+    guard: "words of a document are not read as patterns of files",
+    file: "infra/control/documents.ts",
+    find: '"set -fu",',
+    replace: '"set -u",',
+    test: { file: control, name: "a value is never read as shell, even where its pattern did not stop it" },
+  },
+  {
+    guard: "an agent that sets no values runs nothing",
+    file: "infra/control/documents.ts",
+    find: 'update it" >&2; exit 2; }`,',
+    replace: 'update it" >&2; SSM_${name}=; }`,',
+    test: { file: control, name: "a machine whose agent does not set the values refuses, and runs nothing" },
+  },
+  {
+    guard: "silence is an alarm",
+    file: "infra/control/alarm.ts",
+    find: "TreatMissingData.BREACHING",
+    replace: "TreatMissingData.MISSING",
+    test: { file: control, name: "turns red when nothing is heard any more; only counters of faults may be silent" },
+  },
+  {
+    guard: "EventBridge may use the key of the topics",
+    file: "infra/control/alerts.ts",
+    find: '    use("events");\n',
+    replace: "",
+    test: {
+      file: control,
+      name: "is sealed with a key that CloudWatch and EventBridge may use, so that what is published arrives",
+    },
+  },
+  {
+    guard: "CloudWatch may use the key of the topics",
+    file: "infra/control/alerts.ts",
+    find: '    use("cloudwatch", {',
+    replace: "    void ({",
+    test: {
+      file: control,
+      name: "is sealed with a key that CloudWatch and EventBridge may use, so that what is published arrives",
+    },
+  },
+];
+
+/** The stacks: what can not be deployed, and what they let anybody do. */
+export const stackGuards: readonly Guard[] = [...decisions, ...resources];
