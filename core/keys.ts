@@ -23,7 +23,7 @@ export const patterns = {
   sha256: /^[0-9a-f]{64}$/,
   crc64nvme: /^[0-9a-f]{16}$/,
   breakGlass: /^1-[0-9a-f]{16}$/,
-  requestId: /^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/,
+  requestId: /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/,
 } as const;
 
 const objectKey = /^(?=.{1,1024}$)[A-Za-z0-9_:-][A-Za-z0-9._:-]*(\/[A-Za-z0-9_:-][A-Za-z0-9._:-]*)*$/;

@@ -24,7 +24,7 @@ export function readRequest({
     throw invalid(
       "MAILARK_REQUEST is no id of a request",
       requestId,
-      "1 to 100 of A-Z a-z 0-9 . _ -, and begins with a letter or digit",
+      "1 to 100 of A-Z a-z 0-9 . _ : -, and begins with a letter or digit",
     );
   }
   const bases = new Map<ComponentName, string>();

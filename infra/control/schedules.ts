@@ -45,7 +45,8 @@ export function schedules(scope: Construct, { deployment, alerts, dispatch, veri
   for (const [tier, components] of Object.entries(tiers) as [Tier, readonly string[]][]) {
     const { expression, windowMinutes } = deployment.schedules[tier];
     schedule(tier, expression, windowMinutes, dispatch, {
-      requestId: "<aws.scheduler.execution-id>",
+      // The same at each attempt at one time of the schedule, where an execution id is new: it starts once.
+      requestId: `${name}-${tier}.<aws.scheduler.scheduled-time>`,
       requestedBy: `schedule ${name}-${tier}`,
       tier,
       components,

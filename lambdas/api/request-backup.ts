@@ -27,17 +27,21 @@ export async function requestBackup(
   signal?: AbortSignal,
 ): Promise<Dispatch | undefined> {
   const before = await readDispatch(control, request.requestId, signal);
-  if (before) return before;
+  if (isStarted(before)) return before;
   await ask(request);
   for (let waited = 0; waited < patienceMs; waited += pauseMs) {
     await clock.sleep(pauseMs, signal);
     const started = await readDispatch(control, request.requestId, signal);
-    if (started) return started;
+    if (isStarted(started)) return started;
   }
   return undefined;
 }
 
-/** What was started for a request; `undefined`: nothing, or not yet. */
+/** Everything that should be was started: nobody is at it any more, or was ended in the middle of it. */
+export const isStarted = (record: Dispatch | undefined): record is Dispatch =>
+  record !== undefined && record.claim === undefined;
+
+/** What was started for a request, as far as that has come; `undefined`: nothing, or not yet. */
 export async function readDispatch(
   control: ControlStore,
   requestId: string,

@@ -6,7 +6,7 @@ import { dispatchRequest } from "../dispatch/request.ts";
 import { parsed } from "../runtime/parsed.ts";
 import type { Call } from "./call.ts";
 import { listBackups } from "./list-backups.ts";
-import { type RequestPorts, readDispatch, requestBackup } from "./request-backup.ts";
+import { isStarted, type RequestPorts, readDispatch, requestBackup } from "./request-backup.ts";
 
 export interface Answer {
   readonly statusCode: number;
@@ -72,9 +72,11 @@ const backupsQuery = z.strictObject({
 const statusQuery = dispatchRequest.pick({ requestId: true });
 
 /** What people want to know of a start; the base that each host was told is the machines' affair. */
-function told({ requestId, requestedBy, tier, components, at, commands, skipped }: Dispatch) {
+function told(record: Dispatch) {
+  const { requestId, requestedBy, tier, components, at, commands, skipped } = record;
+  const state = isStarted(record) ? "started" : "starting";
   const sent = commands.map(({ commandId, machines }) => ({ commandId, machines }));
-  return { requestId, state: "started", requestedBy, tier, components, at, commands: sent, skipped };
+  return { requestId, state, requestedBy, tier, components, at, commands: sent, skipped };
 }
 
 const refusal = (statusCode: number, message: string) => answer(statusCode, { message });

@@ -65,6 +65,8 @@ const dispatch = z.object({
   at: time,
   commands: z.array(z.object({ commandId: z.string(), machines: z.array(z.string()), base: z.string() })),
   skipped: z.array(z.object({ machine: z.string(), reason: z.string() })),
+  /** Who is starting it, and when he has ended at the latest. Absent: everything that should be was started. */
+  claim: z.object({ id: z.string(), until: time }).optional(),
 });
 
 const schemas = { host, verdict, latest, dispatch };

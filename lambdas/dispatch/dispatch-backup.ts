@@ -2,10 +2,12 @@
  * Starts a backup on the fleet. Each host is told the last snapshot of each component that is known to be intact: it can not read what it stored, so
  * it can not know by itself.
  */
-import { type ComponentName, componentNames, dispatchKey, isComponentName, latestPrefix } from "../../core/keys.ts";
+import { MailarkError } from "../../core/errors.ts";
+import { type ComponentName, componentNames, isComponentName, latestPrefix } from "../../core/keys.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ControlStore } from "../control/control-store.ts";
-import { type Dispatch, type GoodSnapshot, readRecord, recordBytes } from "../control/records.ts";
+import { type Dispatch, type GoodSnapshot, readRecord } from "../control/records.ts";
+import { claim, settle } from "./claim.ts";
 import { type Fleet, type Machine, machinesPerCommand } from "./fleet.ts";
 
 export interface DispatchPorts {
@@ -23,26 +25,66 @@ export interface DispatchRequest {
   readonly components: readonly ComponentName[];
 }
 
+/** What came of a request. */
+export interface Started {
+  readonly record: Dispatch;
+  /** It was started by this call, and not by another before it or at the same time. */
+  readonly now: boolean;
+}
+
+export interface DispatchTime {
+  /** Milliseconds since 1970: then this attempt has certainly ended, and another may go on in its place. */
+  readonly endsAt: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Starts the backup on every machine where none runs yet, and writes down what was started, by whose wish. The same request a second time does nothing
- * and returns what was written; after a failure in the middle, it passes over the machines that were started.
+ * Starts the backup on every machine where none runs yet, and writes down what was started, by whose wish. The same request a second time, also at the
+ * same time, starts nothing and returns what was written. After a failure in the middle, the next attempt goes on with the machines that are left; where
+ * a function was ended in the middle, it passes over those on which the backup still runs.
  *
  * @throws what SSM and the store throw; then the request may be made again.
  */
 export async function dispatchBackup(
-  { fleet, control, clock }: DispatchPorts,
-  { requestId, requestedBy, tier, components }: DispatchRequest,
-  signal?: AbortSignal,
-): Promise<Dispatch> {
-  const key = dispatchKey(requestId);
-  const before = await readRecord(control, "dispatch", key, signal);
-  if (before) return before.record;
+  ports: DispatchPorts,
+  request: DispatchRequest,
+  { endsAt, signal }: DispatchTime,
+): Promise<Started> {
+  const { control, clock } = ports;
+  const wanted = { ...request, components: [...request.components] };
+  const { record, held } = await claim(ports, wanted, endsAt, signal);
+  if (held === undefined) return { record, now: false };
+  const commands = [...record.commands];
+  const time = () => new Date(clock.now()).toISOString();
+  try {
+    const skipped = await startOn(ports, record, commands, signal);
+    const done: Dispatch = { ...record, at: time(), commands, skipped, claim: undefined };
+    await settle(control, held, done, signal);
+    return { record: done, now: true };
+  } catch (error) {
+    // Also where time is up: this is what the last seconds are for. Where it fails as well, the claim ends by itself.
+    await settle(control, held, { ...record, commands, claim: { ...record.claim!, until: time() } }).catch((second) => {
+      throw new MailarkError("STORE_UNREACHABLE", "what was started before a failure could not be written down", {
+        retryable: true,
+        cause: new AggregateError([error, second]),
+      });
+    });
+    throw error;
+  }
+}
 
-  const machines = await fleet.machines(signal);
+/** Adds each command to `commands` as soon as it was sent. Returns the machines that were passed over. */
+async function startOn(
+  { fleet, control }: DispatchPorts,
+  { requestId, components }: Dispatch,
+  commands: Dispatch["commands"],
+  signal: AbortSignal | undefined,
+): Promise<Dispatch["skipped"]> {
+  const before = new Set(commands.flatMap(({ machines }) => machines));
+  const machines = (await fleet.machines(signal)).filter(({ id }) => !before.has(id));
   const running = await fleet.running(signal);
   const free = machines.filter(({ id }) => !running.has(id));
   const bases = await basesOf(control, new Set(free.map(({ id }) => id)), components, signal);
-  const commands: Dispatch["commands"] = [];
   for (const [base, group] of grouped(free, bases)) {
     for (let at = 0; at < group.length; at += machinesPerCommand) {
       const batch = group.slice(at, at + machinesPerCommand);
@@ -51,18 +93,7 @@ export async function dispatchBackup(
     }
   }
   const busy = machines.filter(({ id }) => running.has(id));
-  const record: Dispatch = {
-    format: "mailark-dispatch/1",
-    requestId,
-    requestedBy,
-    tier,
-    components: [...components],
-    at: new Date(clock.now()).toISOString(),
-    commands,
-    skipped: busy.map(({ id }) => ({ machine: id, reason: "a backup runs there already" })),
-  };
-  await control.replace(key, recordBytes(record), undefined, signal);
-  return record;
+  return busy.map(({ id }) => ({ machine: id, reason: "a backup runs there already" }));
 }
 
 /** Machines that are told the same. */

@@ -8,13 +8,14 @@ import { dispatchRequest } from "./request.ts";
 let ports: DispatchPorts | undefined;
 
 /** Woken by a schedule and by the API, or invoked by whoever may, with the same event. */
-export const handler = wrapped(async (event: unknown, { logger, metrics, signal }) => {
+export const handler = wrapped(async (event: unknown, { logger, metrics, ...time }) => {
   const request = parsed(dispatchRequest, event, "event");
   ports ??= dispatchPorts();
-  const record = await dispatchBackup(ports, request, signal);
+  const { record, now } = await dispatchBackup(ports, request, time);
   const started = record.commands.reduce((sum, { machines }) => sum + machines.length, 0);
-  metrics.addMetric("HostsStarted", MetricUnit.Count, started);
-  metrics.addMetric("HostsSkipped", MetricUnit.Count, record.skipped.length);
-  logger.info("backups were started", { requestId: record.requestId, started, skipped: record.skipped.length });
+  const skipped = record.skipped.length;
+  metrics.addMetric("HostsStarted", MetricUnit.Count, now ? started : 0);
+  metrics.addMetric("HostsSkipped", MetricUnit.Count, now ? skipped : 0);
+  logger.info("backups were started", { requestId: record.requestId, now, started, skipped });
   return record;
 });

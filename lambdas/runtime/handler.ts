@@ -5,6 +5,7 @@ import { logMetrics } from "@aws-lambda-powertools/metrics/middleware";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import { asMailarkError } from "../../core/errors.ts";
+import { systemClock } from "../../core/ports/clock.ts";
 
 /** What a function has besides its event. */
 export interface Surroundings {
@@ -12,6 +13,8 @@ export interface Surroundings {
   readonly metrics: Metrics;
   /** Aborted a little before the function's time is up. */
   readonly signal: AbortSignal;
+  /** Milliseconds since 1970, when it is ended whatever it does. */
+  readonly endsAt: number;
 }
 
 /** Left for telling that the time is up, in milliseconds. */
@@ -28,9 +31,11 @@ export function handler<T, R>(work: (event: T, surroundings: Surroundings) => Pr
     .use(injectLambdaContext(logger, { resetKeys: true }))
     .use(logMetrics(metrics, { throwOnEmptyMetrics: false }))
     .handler(async (event, context) => {
-      const signal = AbortSignal.timeout(Math.max(1, context.getRemainingTimeInMillis() - lastWords));
+      const remaining = context.getRemainingTimeInMillis();
+      const signal = AbortSignal.timeout(Math.max(1, remaining - lastWords));
+      const endsAt = systemClock.now() + remaining;
       try {
-        return await work(event, { logger, metrics, signal });
+        return await work(event, { logger, metrics, signal, endsAt });
       } catch (thrown) {
         const { code, message, hint, retryable } = asMailarkError(thrown);
         logger.error(message, { code, hint, retryable, cause: (thrown as Error).name });

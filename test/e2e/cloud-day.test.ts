@@ -1,8 +1,10 @@
 import { CloudWatchClient, DescribeAlarmsCommand } from "@aws-sdk/client-cloudwatch";
+import { ListCommandsCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ComponentName, hostRecordKey } from "../../core/keys.ts";
 import { generateSigningKey, signerOf } from "../../core/signed-document.ts";
 import type { ObjectWriter } from "../../core/stores/store.ts";
+import { lambdaService } from "../../sandbox/cloud/services/lambda/lambda-service.ts";
 import { type CloudFleet, startCloudFleet } from "../fixtures/cloud-fleet.ts";
 import { enrolledHost, storedSnapshot } from "../fixtures/enrolled-host.ts";
 import { idlePermissions } from "../fixtures/idle-permissions.ts";
@@ -35,6 +37,7 @@ describe("a day of the controller", () => {
       ["04", "schedule mailark-mail"],
       ["06", "schedule mailark-databases"],
     ]);
+    expect(dispatches[0].requestId).toMatch(/^mailark-databases\.2027-03-01T00:\d\d:00Z$/);
     const [second, first] = await goodOf("mysql");
     expect(dispatches.map(({ commands }) => commands)).toEqual(
       ["", "", "", `mysql=${first}`].map((base) => [
@@ -51,6 +54,23 @@ describe("a day of the controller", () => {
     expect(runs.at(-1)?.components).toMatchObject([
       { component: "mysql", outcome: "complete", offered: first, snapshotId: second },
     ]);
+  });
+
+  test("starts once what is asked for several times at once", async () => {
+    const request = { requestId: "mailark-files.2027-03-01T06:30:00Z", requestedBy: "a test", tier: "files" };
+    const Payload = JSON.stringify({ ...request, components: ["certs"] });
+    const invocation = { operation: "Invoke", input: { FunctionName: "mailark-dispatch", Payload } };
+    const caller = { kind: "root", account: fleet.cloud.accountId } as const;
+    const invoke = () => fleet.cloud.made(lambdaService).answer!({ ...invocation, caller });
+    const answers = await Promise.all(Array.from({ length: 3 }, invoke));
+    const [record, ...others] = answers.map((answer) => JSON.parse(answer.Payload as string));
+    expect(record).toMatchObject({ ...request, commands: [{ machines: [fleet.host.node.instanceId] }] });
+    expect(others).toEqual([record, record]);
+    await fleet.cloud.settle();
+    const { Commands } = await new SSMClient(clientOf(fleet.cloud)).send(new ListCommandsCommand({ MaxResults: 50 }));
+    expect(Commands?.filter(({ Comment }) => Comment?.endsWith(request.requestId))).toHaveLength(1);
+    const runs = await fleet.stored(`hosts/${fleet.host.hostId}/runs/`);
+    expect(runs.filter(({ requestId }) => requestId === request.requestId)).toHaveLength(1);
   });
 
   test("rings no alarm, and writes to nobody but that all is well", async () => {

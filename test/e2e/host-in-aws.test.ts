@@ -151,7 +151,7 @@ test("what was found intact comes back to its host with the next start, and the 
     start: async (_, parameters) => `c-${started.push(parameters)}`,
   };
   const request = { requestId: "r-2", requestedBy: "a test", tier: "mail", components: ["queue", "mail"] } as const;
-  await dispatchBackup({ fleet, control, clock: systemClock }, request);
+  await dispatchBackup({ fleet, control, clock: systemClock }, request, { endsAt: systemClock.now() + 60_000 });
 
   useCredentials(own);
   const { Components, Base, RequestId } = started[0]!;

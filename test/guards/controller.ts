@@ -4,6 +4,7 @@ import type { Guard } from "./guard.ts";
 const verify = "test/lambdas/verify/verify-snapshot.test.ts";
 const api = "test/lambdas/api/routes.test.ts";
 const apiStack = "test/infra/api.test.ts";
+const control = "test/infra/control.test.ts";
 const dispatch = "test/lambdas/dispatch/dispatch-backup.test.ts";
 
 const verdicts: readonly Guard[] = [
@@ -88,10 +89,41 @@ const verdicts: readonly Guard[] = [
 const starts: readonly Guard[] = [
   {
     guard: "a request that comes again starts nothing",
-    file: "lambdas/dispatch/dispatch-backup.ts",
-    find: "if (before) return before.record;",
+    file: "lambdas/dispatch/claim.ts",
+    find: "if (found && other === undefined) return { record: found.record };",
     replace: "",
     test: { file: dispatch, name: "starts nothing, and gets the answer of the first time" },
+  },
+  {
+    guard: "one of several attempts at once starts a request",
+    file: "lambdas/dispatch/claim.ts",
+    find: "const isFree = other === undefined || Date.parse(other.until) <= clock.now();",
+    replace: "const isFree = true;",
+    test: { file: dispatch, name: "at the same time starts nothing either, and waits for that answer" },
+  },
+  {
+    guard: "who was overtaken writes nothing over what was started",
+    file: "lambdas/dispatch/claim.ts",
+    find: 'throw new MailarkError("STORE_BUSY", "another attempt has taken over this request", { retryable: true });',
+    replace: "",
+    test: { file: dispatch, name: "that was taken over settles nothing" },
+  },
+  {
+    guard: "what was started before a failure is not started again",
+    file: "lambdas/dispatch/dispatch-backup.ts",
+    find: ".filter(({ id }) => !before.has(id))",
+    replace: "",
+    test: {
+      file: dispatch,
+      name: "after a failure in the middle starts what was not started, of what was asked for first",
+    },
+  },
+  {
+    guard: "a schedule that is tried again is the same request",
+    file: "infra/control/schedules.ts",
+    find: "<aws.scheduler.scheduled-time>",
+    replace: "<aws.scheduler.execution-id>",
+    test: { file: control, name: "is one request at all attempts at one time, and another at another" },
   },
   {
     guard: "no second backup is started where one runs",
@@ -103,7 +135,7 @@ const starts: readonly Guard[] = [
   {
     guard: "a backup is asked for once over the API",
     file: "lambdas/api/request-backup.ts",
-    find: "if (before) return before;",
+    find: "if (isStarted(before)) return before;",
     replace: "",
     test: { file: api, name: "is started once, however often it is asked for" },
   },

@@ -2,6 +2,8 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { dispatchRequest } from "../../lambdas/dispatch/request.ts";
+import { withContext } from "../../sandbox/cloud/services/scheduler/schedule.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 import { region } from "../fixtures/synthesized-account.ts";
 import { repository } from "../house/source-files.ts";
@@ -133,12 +135,29 @@ describe("a schedule", () => {
 
   test("asks dispatch for what its tier captures, under a name of its own each time", () => {
     expect(JSON.parse(found.get("mailark-mail")!.Target.Input)).toEqual({
-      requestId: "<aws.scheduler.execution-id>",
+      requestId: "mailark-mail.<aws.scheduler.scheduled-time>",
       requestedBy: "schedule mailark-mail",
       tier: "mail",
       components: ["queue", "mail"],
     });
     expect(JSON.parse(found.get("mailark-full")!.Target.Input).components).toHaveLength(7);
+  });
+
+  test("is one request at all attempts at one time, and another at another", () => {
+    const asked = (name: string, time: string, attempt: string) => {
+      const context = {
+        "schedule-arn": "arn",
+        "scheduled-time": time,
+        "execution-id": attempt,
+        "attempt-number": attempt,
+      };
+      return dispatchRequest.parse(JSON.parse(withContext(found.get(name)!.Target.Input, context)));
+    };
+    const first = asked("mailark-mail", "2027-03-01T00:00:00Z", "1");
+    expect(first.requestId).toBe("mailark-mail.2027-03-01T00:00:00Z");
+    expect(asked("mailark-mail", "2027-03-01T00:00:00Z", "2")).toEqual(first);
+    expect(asked("mailark-mail", "2027-03-01T00:05:00Z", "1").requestId).not.toBe(first.requestId);
+    expect(asked("mailark-full", "2027-03-01T00:00:00Z", "1").requestId).not.toBe(first.requestId);
   });
 
   test("may be as often as every 5 minutes, without a window", () => {

@@ -89,6 +89,17 @@ describe("a backup that is asked for over the API", () => {
     expect(await get("/system/backup/status", { requestId: "r-1" })).toMatchObject({ statusCode: 404 });
   });
 
+  test("is not said to be started while somebody is at it", async () => {
+    const { start, get, control } = api();
+    const { body } = await start({ requestId: "r-1" });
+    const claim = { id: "somebody", until: "2026-11-21T05:05:00.000Z" };
+    control.set(dispatchKey("r-2"), { ...control.records.get(dispatchKey("r-1")), requestId: "r-2", claim });
+    const starting = { ...body, requestId: "r-2", state: "starting" };
+    expect(await get("/system/backup/status", { requestId: "r-2" })).toMatchObject({ statusCode: 200, body: starting });
+    control.set(dispatchKey("r-2"), { ...control.records.get(dispatchKey("r-2")), claim: undefined });
+    expect((await start({ requestId: "r-2" })).body.state).toBe("started");
+  });
+
   test("is understood in a body that came encoded", async () => {
     const { call, asked } = api();
     const body = Buffer.from('{"requestId":"r-1"}').toString("base64");
