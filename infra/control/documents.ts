@@ -30,6 +30,7 @@ const twoDays = 172_800;
 const component = `(${componentNames.join("|")})`;
 const snapshot = "[0-9]{8}T[0-9]{6}[.][0-9]{3}Z-[0-9a-z]{10}";
 const hostId = "[A-Za-z0-9][A-Za-z0-9:._-]{1,127}";
+const dnsName = "[A-Za-z0-9][A-Za-z0-9.-]{0,252}";
 const path = "/[A-Za-z0-9._/-]{1,250}";
 
 const components: Parameter = {
@@ -78,12 +79,30 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
         Host: { description: "Storage id of the host whose backup is proven", allowedPattern: `^${hostId}$` },
         Fingerprint: { description: "Of the host's signing key", allowedPattern: "^[0-9a-f]{64}$" },
         Components: components,
+        Probe: {
+          description: "Mailbox of the host that a message is sent to; empty: one that has an account",
+          allowedPattern: `^$|^[A-Za-z0-9][A-Za-z0-9._+=-]{0,63}@${dnsName}$`,
+          default: "",
+        },
+        ProbePasswordFile: {
+          description: "File on the machine with that mailbox's password, without which no drill proves everything",
+          allowedPattern: `^$|^${path}$`,
+          default: "",
+        },
+        Scratch: {
+          description: "Directory with room for everything, on which every account may pass",
+          allowedPattern: `^${path}$`,
+          default: "/var/tmp",
+        },
       },
       timeoutSeconds: twoDays,
       script: [
+        "set -- $SSM_Components",
+        '[ -z "$SSM_Probe" ] || set -- "$@" --probe "$SSM_Probe"',
+        '[ -z "$SSM_ProbePasswordFile" ] || set -- "$@" --probe-password-file "$SSM_ProbePasswordFile"',
         `key=$(aws ssm get-parameter --region ${deployment.region} --name ${drillKeyParameter(deployment)} --with-decryption --query Parameter.Value --output text) || exit 1`,
         "# By the program's input: a shell's own printf is no program that others could see the words of.",
-        `printf '%s\\n' "$key" | mailark drill --identity - --store ${store} --host "$SSM_Host" --fingerprint "$SSM_Fingerprint" $SSM_Components > "$report" 2>&1`,
+        `printf '%s\\n' "$key" | mailark drill --identity - --store ${store} --host "$SSM_Host" --fingerprint "$SSM_Fingerprint" --scratch "$SSM_Scratch" "$@" > "$report" 2>&1`,
       ],
     },
     restore: {
@@ -113,7 +132,7 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
       parameters: {
         Url: {
           description: "Of a tar.gz of mailark with its packages (node_modules)",
-          allowedPattern: "^https://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[A-Za-z0-9._/-]+$",
+          allowedPattern: `^https://${dnsName}(:[0-9]{1,5})?/[A-Za-z0-9._/-]+$`,
         },
         Sha256: { description: "Of that file", allowedPattern: "^[0-9a-f]{64}$" },
       },
@@ -129,21 +148,31 @@ function documentsOf(deployment: Deployment): Record<DocumentKind, Document> {
   };
 }
 
+/**
+ * A release has a directory of its own, whatever its bytes: what runs from another one keeps its files, and a machine that stops anywhere in between
+ * has the release that it had. The one before stays, for what still runs from it.
+ */
 const installScript = [
-  'release="/opt/mailark/releases/$SSM_Sha256"',
-  "archive=$(mktemp) || exit 1",
-  'curl --fail --silent --show-error --location --proto "=https" --output "$archive" "$SSM_Url" > "$report" 2>&1 || { rm -f "$archive"; finish 1; }',
-  'if ! printf "%s  %s\\n" "$SSM_Sha256" "$archive" | sha256sum --check --status; then',
-  '  rm -f "$archive"; echo "the file is not the one that was asked for: its SHA-256 differs" > "$report"; finish 4',
+  "umask 022",
+  "releases=/opt/mailark/releases",
+  'mkdir -p "$releases" && exec 9> /opt/mailark/install.lock || finish 1',
+  'flock --nonblock 9 || { echo "another installation is under way" > "$report"; finish 5; }',
+  'new=$(mktemp -d "$releases/$SSM_Sha256.XXXXXXXXXX") || finish 1',
+  `trap 'rm -rf "$report" "$new"' EXIT`,
+  'curl --fail --silent --show-error --location --proto "=https" --output "$new/archive" "$SSM_Url" > "$report" 2>&1 || finish 1',
+  'if ! printf "%s  %s\\n" "$SSM_Sha256" "$new/archive" | sha256sum --check --status; then',
+  '  echo "the file is not the one that was asked for: its SHA-256 differs" > "$report"; finish 4',
   "fi",
-  'rm -rf "$release.new" && mkdir -p "$release.new" &&',
-  '  tar --extract --gzip --no-same-owner --file "$archive" --directory "$release.new" --strip-components=1 > "$report" 2>&1 || finish 1',
-  'rm -f "$archive"',
-  '"$release.new/node_modules/.bin/node" "$release.new/shipper/mailark.ts" --version > "$report" 2>&1 || finish 1',
-  'rm -rf "$release" && mv "$release.new" "$release" && ln -sfn "$release" /opt/mailark/current.new &&',
-  "  mv -T /opt/mailark/current.new /opt/mailark/current || finish 1",
+  "# What others could write to would run as root.",
+  'tar --extract --gzip --no-same-owner --no-same-permissions --file "$new/archive" --directory "$new" --strip-components=1 > "$report" 2>&1 || finish 1',
+  'rm -f "$new/archive" && chmod 755 "$new" || finish 1',
+  '"$new/node_modules/.bin/node" "$new/shipper/mailark.ts" --version > "$report" 2>&1 || finish 1',
+  "before=$(readlink /opt/mailark/current)",
+  'ln -sfn "$new" /opt/mailark/current.new && mv -T /opt/mailark/current.new /opt/mailark/current || finish 1',
+  `trap 'rm -f "$report"' EXIT`,
   "printf '#!/bin/sh\\nexec /opt/mailark/current/node_modules/.bin/node /opt/mailark/current/shipper/mailark.ts \"$@\"\\n' > /usr/local/bin/mailark.new &&",
-  "  chmod 755 /usr/local/bin/mailark.new && mv /usr/local/bin/mailark.new /usr/local/bin/mailark",
+  "  chmod 755 /usr/local/bin/mailark.new && mv /usr/local/bin/mailark.new /usr/local/bin/mailark || finish 1",
+  'find "$releases" -mindepth 1 -maxdepth 1 ! -path "$new" ! -path "$before" -exec rm -rf {} +',
 ];
 
 /** Makes the documents. */
@@ -188,7 +217,8 @@ const preamble = (parameters: readonly string[]) => [
   "umask 077",
   'PATH="$PATH:/usr/local/bin"',
   "report=$(mktemp) || exit 1",
-  'finish() { tail -c 20000 "$report"; rm -f "$report"; exit "$1"; }',
+  "trap 'rm -f \"$report\"' EXIT",
+  'finish() { tail -c 20000 "$report"; exit "$1"; }',
   ...parameters.map(
     (name) =>
       `[ -n "\${SSM_${name}+set}" ] || { echo "this machine's SSM agent is older than 3.3.2746: update it" >&2; exit 2; }`,

@@ -1,6 +1,7 @@
 import type { Guard } from "./guard.ts";
 
 const ssm = (name: string) => `sandbox/cloud/services/ssm/${name}.ts`;
+const documents = "infra/control/documents.ts";
 const suite = (name: string) => `test/sandbox/cloud/services/${name}.test.ts`;
 
 /** The sandbox's Run Command: what it would let pass, a test would take for something that AWS lets pass. */
@@ -96,5 +97,59 @@ export const ssmGuards: readonly Guard[] = [
     find: 'if (!tokens.has(String(request.headers["x-aws-ec2-metadata-token"]))) return answer(401, "");',
     replace: "",
     test: { file: suite("ssm"), name: "learns who it is from the metadata service, with a token only" },
+  },
+  {
+    guard: "a document leaves nothing of its report",
+    file: documents,
+    find: String.raw`  "trap 'rm -f \"$report\"' EXIT",`,
+    replace: "",
+    test: { file: suite("ssm"), name: "refuses on a machine whose agent does not know variables" },
+  },
+  {
+    guard: "what is not the file that was asked for is not installed",
+    file: documents,
+    find: "; finish 4'",
+    replace: "'",
+    test: {
+      file: suite("ssm-documents"),
+      name: "of an archive %s replaces nothing and leaves nothing",
+    },
+  },
+  {
+    guard: "a release is tried before it is switched to",
+    file: documents,
+    find: '--version > "$report" 2>&1 || finish 1',
+    replace: '--version > "$report" 2>&1',
+    test: {
+      file: suite("ssm-documents"),
+      name: "of an archive %s replaces nothing and leaves nothing",
+    },
+  },
+  {
+    guard: "root runs nothing that others may write",
+    file: documents,
+    find: " --no-same-permissions",
+    replace: "",
+    test: {
+      file: suite("ssm-documents"),
+      name: "unpacks, tries and switches to a release, which everybody may run and only root may change",
+    },
+  },
+  {
+    guard: "what runs from the release before keeps its files",
+    file: documents,
+    find: ' ! -path "$before"',
+    replace: "",
+    test: {
+      file: suite("ssm-documents"),
+      name: "of another release keeps the one before, for what still runs from it, and none that is older",
+    },
+  },
+  {
+    guard: "one installation at a time",
+    file: documents,
+    find: "flock --nonblock 9 ||",
+    replace: "true ||",
+    test: { file: suite("ssm-documents"), name: "is refused while another one is under way" },
   },
 ];

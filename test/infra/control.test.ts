@@ -259,6 +259,14 @@ describe("a document", () => {
     ["restore", "Fingerprint", ["a".repeat(64)], ["a".repeat(63), ""]],
     ["drill", "Host", ["AROAEXAMPLE:i-0123"], ["-x", "a b", "../a", ""]],
     [
+      "drill",
+      "Probe",
+      ["", "probe+x@mail.example.com"],
+      ["-x@example.com", "a b@example.com", "$(id)@e.com", "a@", "a"],
+    ],
+    ["drill", "ProbePasswordFile", ["", "/root/password"], ["password", "/a b", "/$(id)"]],
+    ["drill", "Scratch", ["/srv/drills"], ["", "srv", "--all"]],
+    [
       "install",
       "Url",
       ["https://example.com/a.tar.gz"],
@@ -332,12 +340,32 @@ describe("a document", () => {
       expect(restored.output).toContain("word: /srv; id\n");
     });
 
+    const drilled = {
+      Components: "mysql",
+      Host: "h",
+      Fingerprint: "f",
+      Scratch: "/s",
+      Probe: "",
+      ProbePasswordFile: "",
+    };
+
     test("a drill's program reads the key on its input, from the parameters of the stack's region and no other", () => {
-      const values = { Components: "mysql", Host: "h", Fingerprint: "f" };
+      const values = drilled;
       const aws = `[ "$3 $4" = "--region ${region}" ] && echo "the key"`;
       const { status, output } = runScript("drill", values, 'read -r key; echo "$key, $2 $3"', aws);
       expect({ status, output }).toEqual({ status: 0, output: "the key, --identity -\n" });
       expect(runScript("drill", values, undefined, "exit 1")).toMatchObject({ status: 1 });
+    });
+
+    test("a drill is of the mailbox that is named, with its password, or of one that the program finds", () => {
+      const words = (more: object) => {
+        const { output } = runScript("drill", { ...drilled, ...more }, 'shift 9; echo "$*"', "echo key");
+        return output.trim();
+      };
+      expect(words({})).toBe("--scratch /s mysql");
+      expect(words({ Probe: "probe@example.com" })).toBe("--scratch /s mysql --probe probe@example.com");
+      const both = { Probe: "probe@example.com", ProbePasswordFile: "/root/password" };
+      expect(words(both)).toBe("--scratch /s mysql --probe probe@example.com --probe-password-file /root/password");
     });
 
     test("its status is the program's, and its output the end of the report", () => {

@@ -16,12 +16,21 @@ export interface Script {
 /** How a machine runs a script. Resolves with its exit status, `undefined` where it was killed, once nobody can print any more. */
 export type RunScript = (script: Script) => Promise<number | undefined>;
 
-/** Scripts as children of this process, in an environment that is the host's and has nothing of this process's. */
-export function localMachine(own: Readonly<Record<string, string>>): RunScript {
+/**
+ * Scripts as children of this process, in an environment that is the host's and has nothing of this process's.
+ *
+ * @param places - directories that they see instead of this machine's, by whose paths (mount_namespaces(7)); whoever may not mount has none.
+ */
+export function localMachine(
+  own: Readonly<Record<string, string>>,
+  places: Readonly<Record<string, string>> = {},
+): RunScript {
+  const pairs = Object.entries(places).flat();
   return ({ path, directory, environment, signal, stdout, stderr }) =>
     new Promise((resolve) => {
       // A process group of its own, as the agent makes one, so that children of children end with it.
-      const child = spawn("sh", ["-c", path], {
+      const [program, ...words] = [...(pairs.length === 0 ? [] : apart(pairs)), "sh", "-c", path];
+      const child = spawn(program!, words, {
         cwd: directory,
         env: { ...own, ...environment },
         detached: true,
@@ -49,3 +58,14 @@ export function localMachine(own: Readonly<Record<string, string>>): RunScript {
       else signal.addEventListener("abort", kill, { once: true });
     });
 }
+
+const apart = (pairs: readonly string[]) => ["unshare", "--mount", "--", "sh", "-c", bind, "sh", ...pairs, "--"];
+
+/** Arguments: a path and what it shall show, and so on; `--`; the program. */
+const bind = `
+while [ "$1" != -- ]; do
+  mount --bind "$2" "$1" || exit
+  shift 2
+done
+shift
+exec "$@"`;

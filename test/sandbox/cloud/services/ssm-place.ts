@@ -1,4 +1,4 @@
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   GetCommandInvocationCommand,
@@ -17,7 +17,7 @@ import type { NodeOptions } from "../../../../sandbox/cloud/services/ssm/managed
 import { ssmService } from "../../../../sandbox/cloud/services/ssm/ssm-service.ts";
 import { stsService } from "../../../../sandbox/cloud/services/sts/sts-service.ts";
 import type { SynthesizedStack } from "../../../../sandbox/cloud/template/assembly.ts";
-import { ownDirectory, scratchDirectory } from "../../../fixtures/scratch.ts";
+import { ownDirectory } from "../../../fixtures/scratch.ts";
 import { clientOf } from "../../../fixtures/small-cloud.ts";
 
 /** Run Command, S3, and who there is, as the stacks describe them; nothing else of the stacks does anything. */
@@ -50,6 +50,7 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[], start = Date
     ],
   });
   const clients = new Map<string, SSMClient>();
+  const ended: (() => Promise<void>)[] = [];
   let machines = 0;
 
   /** A client of the API with a session of the role. */
@@ -72,9 +73,12 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[], start = Date
     /** A machine of this test's own, with programs of its own before the system's; its directory is `$PLACE` to them. */
     machine({
       programs = {},
+      environment = {},
+      places = {},
+      lasting = false,
       ...options
-    }: Partial<NodeOptions> & { programs?: Readonly<Record<string, string>> } = {}) {
-      const directory = scratchDirectory();
+    }: Partial<MachineOptions> = {}) {
+      const { path: directory, remove } = ownDirectory();
       for (const [name, text] of Object.entries(programs)) {
         writeFileSync(join(directory, name), `#!/bin/sh\n${text}\n`);
         chmodSync(join(directory, name), 0o755);
@@ -82,18 +86,23 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[], start = Date
       machines += 1;
       const own = {
         PATH: `${directory}:${process.env.PATH}`,
-        HOME: directory,
         PLACE: directory,
-        MAILARK_CONFIG: join(directory, "config.yaml"),
+        TMPDIR: directory,
+        ...environment,
       };
       const node = ssm.register({
         instanceId: `i-${String(machines).padStart(17, "0")}`,
         roleName: "mailark-host",
         tags: { mailark: "host" },
-        run: localMachine(own),
+        run: localMachine(own, placesBelow(directory, places)),
         ...options,
       });
-      onTestFinished(() => node.terminate());
+      const end = async () => {
+        await node.terminate();
+        remove();
+      };
+      if (lasting) ended.push(end);
+      else onTestFinished(end);
       return { ...node, directory };
     },
 
@@ -127,11 +136,31 @@ export async function ssmPlace(stacks: readonly SynthesizedStack[], start = Date
     },
 
     async close() {
+      for (const end of ended) await end();
       for (const each of clients.values()) each.destroy();
       await cloud.close();
       remove();
     },
   };
+}
+
+interface MachineOptions extends NodeOptions {
+  readonly programs: Readonly<Record<string, string>>;
+  /** As an agent that systemd has started, it has no `HOME`. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Directories of its own that its scripts see at these paths, by their names below its directory. */
+  readonly places: Readonly<Record<string, string>>;
+  /** Until the end of the file, not of the test. */
+  readonly lasting: boolean;
+}
+
+function placesBelow(directory: string, places: Readonly<Record<string, string>>) {
+  return Object.fromEntries(
+    Object.entries(places).map(([path, name]) => {
+      mkdirSync(join(directory, name));
+      return [path, join(directory, name)];
+    }),
+  );
 }
 
 type Machine = { readonly instanceId: string };
