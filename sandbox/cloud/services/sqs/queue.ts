@@ -30,6 +30,7 @@ export interface MessageAttribute {
 export class Queue {
   readonly settings: QueueSettings;
   #messages: Message[] = [];
+  readonly #receipts = new Set<string>();
 
   constructor(settings: QueueSettings) {
     this.settings = settings;
@@ -60,13 +61,15 @@ export class Queue {
       each.receives++;
       each.firstReceivedAt ??= now;
       each.receipt = randomUUID();
+      this.#receipts.add(each.receipt);
     }
     return received;
   }
 
-  /** Does nothing where the receipt is none of a message that is there, as SQS does. */
-  delete(receipt: string): void {
+  /** Deletes nothing by a receipt of an earlier time, as SQS does. Returns whether it is a receipt at all. */
+  delete(receipt: string): boolean {
     this.#messages = this.#messages.filter((each) => each.receipt !== receipt);
+    return this.#receipts.has(receipt);
   }
 
   purge(): void {
@@ -86,4 +89,20 @@ export class Queue {
   }
 }
 
-export const md5 = (text: string): string => createHash("md5").update(text).digest("hex");
+export const md5 = (text: string | Buffer): string => createHash("md5").update(text).digest("hex");
+
+/** `undefined` where there are none. Source: "Calculating the MD5 message digest for message attributes". */
+export function md5OfAttributes(attributes: Message["attributes"] | undefined): string | undefined {
+  const entries = Object.entries(attributes ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  if (entries.length === 0) return undefined;
+  const sized = (text: string) => {
+    const size = Buffer.alloc(4);
+    size.writeUInt32BE(Buffer.byteLength(text));
+    return Buffer.concat([size, Buffer.from(text)]);
+  };
+  const text = Buffer.from([1]);
+  const encoded = entries.map(([name, { DataType, StringValue }]) =>
+    Buffer.concat([sized(name), sized(DataType), text, sized(StringValue)]),
+  );
+  return md5(Buffer.concat(encoded));
+}

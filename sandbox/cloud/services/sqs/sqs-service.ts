@@ -9,7 +9,7 @@ import {
 import type { Resource } from "../../template/stack.ts";
 import { only, onlyInput, placeOf } from "../../understood.ts";
 import { refusedUse } from "../kms/keys.ts";
-import { type Message, type MessageAttribute, md5, Queue } from "./queue.ts";
+import { type Message, type MessageAttribute, md5, md5OfAttributes, Queue } from "./queue.ts";
 
 /** Without any call or message for so long, SQS measures no more ("Available CloudWatch metrics for Amazon SQS"). */
 const idleAfter = 6 * 60 * 60_000;
@@ -138,8 +138,12 @@ const operations: Readonly<Record<string, Operation>> = {
     answer({ call, send }) {
       const { MessageBody = "", DelaySeconds, MessageAttributes = {} } = call.input as SendInput;
       if (MessageBody === "") throw new CallRefused("MissingParameter", "a message without a body");
-      const { id } = send(MessageBody, MessageAttributes, DelaySeconds === undefined ? undefined : DelaySeconds * 1000);
-      return { MessageId: id, MD5OfMessageBody: md5(MessageBody) };
+      const { id } = send(MessageBody, MessageAttributes, millisecondsOf(DelaySeconds, longestDelay));
+      const MD5OfMessageAttributes = md5OfAttributes(MessageAttributes);
+      return {
+        ...{ MessageId: id, MD5OfMessageBody: md5(MessageBody) },
+        ...(MD5OfMessageAttributes && { MD5OfMessageAttributes }),
+      };
     },
   },
   ReceiveMessage: {
@@ -150,7 +154,7 @@ const operations: Readonly<Record<string, Operation>> = {
     answer({ place, call, now }) {
       const { MaxNumberOfMessages: most = 1, VisibilityTimeout, ...names } = call.input as ReceiveInput;
       if (!(most >= 1 && most <= 10)) throw new CallRefused("InvalidParameterValue", "1 to 10 messages at once");
-      const hidden = VisibilityTimeout === undefined ? undefined : VisibilityTimeout * 1000;
+      const hidden = millisecondsOf(VisibilityTimeout, longestHidden);
       const system = [...(names.AttributeNames ?? []), ...(names.MessageSystemAttributeNames ?? [])];
       const Messages = place.queue
         .receive(most, now, hidden)
@@ -161,8 +165,8 @@ const operations: Readonly<Record<string, Operation>> = {
   DeleteMessage: {
     inputs: ["QueueUrl", "ReceiptHandle"],
     answer({ place, call }) {
-      place.queue.delete(String(call.input.ReceiptHandle));
-      return {};
+      if (place.queue.delete(String(call.input.ReceiptHandle))) return {};
+      throw new CallRefused("ReceiptHandleIsInvalid", "this is no receipt of the queue's");
     },
   },
   PurgeQueue: {
@@ -188,10 +192,32 @@ const operations: Readonly<Record<string, Operation>> = {
         MaximumMessageSize: String(maximumBytes),
         ...(key === undefined ? { SqsManagedSseEnabled: "true" } : { KmsMasterKeyId: key }),
       };
-      return { Attributes: chosen(all, (call.input.AttributeNames ?? []) as readonly string[]) };
+      const names = (call.input.AttributeNames ?? []) as readonly string[];
+      const unknown = names.find((name) => name !== "All" && !attributeNames.includes(name));
+      if (unknown !== undefined) throw new CallRefused("InvalidAttributeName", `unknown attribute ${unknown}`);
+      return { Attributes: chosen(all, names) };
     },
   },
 };
+
+/** Seconds, as the API reference bounds them. */
+const longestDelay = 900;
+const longestHidden = 43_200;
+
+function millisecondsOf(seconds: number | undefined, most: number): number | undefined {
+  if (seconds === undefined) return undefined;
+  if (seconds >= 0 && seconds <= most) return seconds * 1000;
+  throw new CallRefused("InvalidParameterValue", `0 to ${most} seconds`);
+}
+
+/** What GetQueueAttributes can be asked for; the sandbox knows some of them. */
+const attributeNames = [
+  ...["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed", "ApproximateNumberOfMessagesNotVisible"],
+  ...["ContentBasedDeduplication", "CreatedTimestamp", "DeduplicationScope", "DelaySeconds", "FifoQueue"],
+  ...["FifoThroughputLimit", "KmsDataKeyReusePeriodSeconds", "KmsMasterKeyId", "LastModifiedTimestamp"],
+  ...["MaximumMessageSize", "MessageRetentionPeriod", "Policy", "QueueArn", "ReceiveMessageWaitTimeSeconds"],
+  ...["RedriveAllowPolicy", "RedrivePolicy", "SqsManagedSseEnabled", "VisibilityTimeout"],
+];
 
 interface SendInput {
   readonly MessageBody?: string;
@@ -221,7 +247,7 @@ function messageOf(message: Message, system: readonly string[], wanted: readonly
     MD5OfBody: md5(body),
     Body: body,
     ...(Attributes && { Attributes }),
-    ...(MessageAttributes && { MessageAttributes }),
+    ...(MessageAttributes && { MessageAttributes, MD5OfMessageAttributes: md5OfAttributes(MessageAttributes) }),
   };
 }
 

@@ -169,6 +169,17 @@ test("a caller may do what his policies say", async () => {
   expect(await receive()).toEqual([]);
 });
 
+test.each([
+  ["SendMessage", { MessageBody: "late", DelaySeconds: 901 }, "InvalidParameterValue"],
+  ["ReceiveMessage", { VisibilityTimeout: 43_201 }, "InvalidParameterValue"],
+  ["DeleteMessage", { ReceiptHandle: "none" }, "ReceiptHandleIsInvalid"],
+  ["GetQueueAttributes", { AttributeNames: ["Colour"] }, "InvalidAttributeName"],
+])("%s is refused for %j", async (operation, input, code) => {
+  const { call, bodies } = await cloudWith({ Letters: queue() });
+  await expect(call(operation, input)).rejects.toMatchObject({ code });
+  expect(await bodies()).toEqual([]);
+});
+
 test("what lies in a queue is measured each minute, and an idle queue no more after six hours", async () => {
   const { cloud, call, receive, values } = await cloudWith({ Letters: queue() });
   await call("SendMessage", { MessageBody: "hello" });
