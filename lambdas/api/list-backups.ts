@@ -16,7 +16,7 @@ export interface ComponentBackups {
   readonly host?: string;
   readonly component: ComponentName;
   /** Good snapshots, the newest receipt first: at most the last 16. Empty: none is good any more. */
-  readonly good: readonly Pick<GoodSnapshot, "snapshotId" | "receivedAt" | "cutAt" | "bytes">[];
+  readonly good: readonly Omit<GoodSnapshot, "facts">[];
 }
 
 export interface BackupsPage {
@@ -50,7 +50,7 @@ export async function listBackups(
     const good = (await readRecord(control, "latest", key, signal))?.record.good ?? [];
     const name = names.get(hostId) ?? (await nameOf(control, hostId, signal));
     names.set(hostId, name);
-    const told = good.map(({ snapshotId, receivedAt, cutAt, bytes }) => ({ snapshotId, receivedAt, cutAt, bytes }));
+    const told = good.map(({ facts: _, ...snapshot }) => snapshot);
     backups.push({ hostId, ...name, component, good: told });
   }
   return { backups };

@@ -48,8 +48,10 @@ const good = z.object({
   snapshotId,
   receivedAt: time,
   cutAt: time,
-  /** Plain bytes of its parts. */
-  bytes: z.int().nonnegative(),
+  /** An incremental needs packs of older snapshots as well. */
+  kind: z.enum(["full", "incremental"]),
+  /** Of its own packs, as the store has them. */
+  bytesStored: z.int().nonnegative(),
   facts: z.record(z.string(), z.int().nonnegative()),
 });
 

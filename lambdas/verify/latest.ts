@@ -1,6 +1,6 @@
 import { MailarkError } from "../../core/errors.ts";
 import { latestKey, type SnapshotAddress } from "../../core/keys.ts";
-import type { Manifest } from "../../core/manifest.ts";
+import { type Manifest, storedBytes } from "../../core/manifest.ts";
 import type { ControlStore } from "../control/control-store.ts";
 import { type GoodSnapshot, readRecord, recordBytes } from "../control/records.ts";
 
@@ -20,13 +20,12 @@ export async function readLatest(
 export async function noteGood(
   control: ControlStore,
   address: SnapshotAddress,
-  { cutAt, parts, facts }: Manifest,
+  { cutAt, kind, packs, facts }: Manifest,
   receivedAt: string,
   signal?: AbortSignal,
 ): Promise<void> {
   const { snapshotId } = address;
-  const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-  const noted: GoodSnapshot = { snapshotId, receivedAt, cutAt, bytes, facts };
+  const noted: GoodSnapshot = { snapshotId, receivedAt, cutAt, kind, bytesStored: storedBytes({ packs }), facts };
   await change(control, address, signal, (good) =>
     [...good.filter((each) => each.snapshotId !== snapshotId), noted]
       .sort((a, b) =>

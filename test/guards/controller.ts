@@ -78,6 +78,16 @@ const verdicts: readonly Guard[] = [
     test: { file: verify, name: "is odd when half of what it counts is gone since the one before" },
   },
   {
+    guard: "somebody is told when the store has half of what it had of a full snapshot",
+    file: "lambdas/verify/anomalies.ts",
+    find: "areFull && hasDropped(",
+    replace: "areFull && !hasDropped(",
+    test: {
+      file: "test/lambdas/verify/anomalies.test.ts",
+      name: "a full snapshot of which the store has less than half of the one before is odd, whatever its parts say",
+    },
+  },
+  {
     guard: "only the data bucket's manifests are judged",
     file: "lambdas/verify/event.ts",
     find: "detail.bucket.name === bucket ?",

@@ -137,7 +137,8 @@ describe("the list of backups", () => {
     snapshotId: `202611${day}T020000.000Z-k3m9x2qa7b`,
     receivedAt: `2026-11-${day}T02:00:01.000Z`,
     cutAt: `2026-11-${day}T02:00:00.000Z`,
-    bytes: 5,
+    kind: "full",
+    bytesStored: 5,
   });
   const judged = (at: ReturnType<typeof api>, hostId: string, component: ComponentName, ...days: number[]) =>
     at.control.set(latestKey(hostId, component), {
