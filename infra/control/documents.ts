@@ -167,12 +167,12 @@ const installScript = [
   'tar --extract --gzip --no-same-owner --no-same-permissions --file "$new/archive" --directory "$new" --strip-components=1 > "$report" 2>&1 || finish 1',
   'rm -f "$new/archive" && chmod 755 "$new" || finish 1',
   '"$new/node_modules/.bin/node" "$new/shipper/mailark.ts" --version > "$report" 2>&1 || finish 1',
-  "before=$(readlink /opt/mailark/current)",
+  'before=$(basename "$(readlink /opt/mailark/current)")',
   'ln -sfn "$new" /opt/mailark/current.new && mv -T /opt/mailark/current.new /opt/mailark/current || finish 1',
   `trap 'rm -f "$report"' EXIT`,
   "printf '#!/bin/sh\\nexec /opt/mailark/current/node_modules/.bin/node /opt/mailark/current/shipper/mailark.ts \"$@\"\\n' > /usr/local/bin/mailark.new &&",
   "  chmod 755 /usr/local/bin/mailark.new && mv /usr/local/bin/mailark.new /usr/local/bin/mailark || finish 1",
-  'find "$releases" -mindepth 1 -maxdepth 1 ! -path "$new" ! -path "$before" -exec rm -rf {} +',
+  'find "$releases" -mindepth 1 -maxdepth 1 ! -path "$new" ! -name "$before" -exec rm -rf {} +',
 ];
 
 /** Makes the documents. */

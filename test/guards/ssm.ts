@@ -138,7 +138,7 @@ export const ssmGuards: readonly Guard[] = [
   {
     guard: "what runs from the release before keeps its files",
     file: documents,
-    find: ' ! -path "$before"',
+    find: ' ! -name "$before"',
     replace: "",
     test: {
       file: suite("ssm-documents"),

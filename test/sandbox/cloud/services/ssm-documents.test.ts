@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -207,6 +207,7 @@ describe.runIf(isRoot)("an installation", () => {
   test("of another release keeps the one before, for what still runs from it, and none that is older", async () => {
     const { machine } = await machineWith(first);
     const [old] = unpackedOn(machine);
+    mkdirSync(join(machine.directory, "opt/mailark/releases/of-an-installation-that-was-killed"));
     expect(await install(machine, second)).toMatchObject({ Status: "Success", StandardOutputContent: "2.0.0\n" });
     expect(await versionOn(machine)).toBe("2.0.0\n");
     expect(unpackedOn(machine)).toHaveLength(2);
