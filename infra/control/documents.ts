@@ -215,6 +215,8 @@ export function documents(scope: Construct, deployment: Deployment): void {
 const preamble = (parameters: readonly string[]) => [
   "set -fu",
   "umask 077",
+  "# An agent that systemd has started has none: a database that root reaches by ~/.my.cnf would be reached by hand only.",
+  `export HOME="\${HOME:-$(getent passwd "$(id -u)" | cut -d : -f 6)}"`,
   'PATH="$PATH:/usr/local/bin"',
   "report=$(mktemp) || exit 1",
   "trap 'rm -f \"$report\"' EXIT",

@@ -99,6 +99,13 @@ export const ssmGuards: readonly Guard[] = [
     test: { file: suite("ssm"), name: "learns who it is from the metadata service, with a token only" },
   },
   {
+    guard: "a document's program finds what it finds when it is run by hand",
+    file: documents,
+    find: 'export HOME="',
+    replace: 'NO_HOME="',
+    test: { file: suite("ssm"), name: "gives the program the home of its user, which an agent does not have" },
+  },
+  {
     guard: "a document leaves nothing of its report",
     file: documents,
     find: String.raw`  "trap 'rm -f \"$report\"' EXIT",`,

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { documentOf } from "../../../../sandbox/cloud/services/ssm/document.ts";
@@ -42,6 +43,11 @@ describe("the synthesized backup document", () => {
     expect(outcome.StandardOutputContent).toBe("report\n");
     const told = readFileSync(join(host.directory, "told"), "utf8").split("\n");
     expect(told).toEqual([Base, "r-1", "backup", "--configured", "mail", "mysql", ""]);
+  });
+
+  test("gives the program the home of its user, which an agent does not have", async () => {
+    const host = place.machine({ programs: { mailark: 'echo "$HOME"' } });
+    expect((await place.outcome(await backup([host]), host)).StandardOutputContent).toBe(`${userInfo().homedir}\n`);
   });
 
   test("takes its defaults for values that are not given", async () => {
