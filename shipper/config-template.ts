@@ -28,9 +28,13 @@ host:
   id: ${scalar(hostId)}
   name: ${scalar(name)}
 
-# Where backups go. Best on another disk than the mail, and copied to another place:
-# \`stores:\` takes a list, and each run goes to all of them.
+# Where backups go: a directory, best on another disk than the mail; or a bucket of S3 or of what speaks its protocol, as
+# s3://BUCKET/PREFIX?region=eu-central-1. Its credentials never stand here: they come from the environment, a profile or the machine's
+# role, and best can create objects and nothing else. \`stores:\` takes a list, and each run goes to all of them.
 ${stores.length === 1 ? `store: ${scalar(stores[0]!)}` : yaml({ stores }).trimEnd()}
+
+# Bytes a second that are sent to stores in S3, all together. Without it: as fast as it goes.
+# bandwidth-limit: 10MB
 
 # Public halves only. The recovery key itself is on paper: this host can not read what it stored.
 recovery: ${recovery}

@@ -6,6 +6,7 @@ import { type Signer, signDocument } from "../core/signed-document.ts";
 import { putWhole } from "../core/stores/put-whole.ts";
 import type { ObjectWriter } from "../core/stores/store.ts";
 import type { Config } from "./config.ts";
+import type { Acquaintance } from "./sealing-keys.ts";
 
 /** A host, as it introduces itself to a store. */
 export interface Introduction extends Pick<Enrolment, "hostId" | "name" | "createdAt" | "recoveryRecipient"> {
@@ -18,17 +19,13 @@ export function introductionOf({ host, recovery, drill }: Config, clock: Clock):
   return { hostId: host.id, name: host.name, createdAt, recoveryRecipient: recovery, drillRecipient: drill };
 }
 
-/**
- * Introduces a host to a store (docs/format.md §7).
- *
- * @returns whether it was new there; an introduction is never replaced.
- */
+/** Introduces a host to a store (docs/format.md §7); an introduction is never replaced. */
 export async function enrol(
   store: ObjectWriter,
   signer: Signer,
   { hostId, name, createdAt, recoveryRecipient, drillRecipient }: Introduction,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Acquaintance> {
   const enrolment: Enrolment = {
     format: "mailark-enrolment/1",
     hostId,
@@ -39,10 +36,11 @@ export async function enrol(
     ...(drillRecipient !== undefined && { drillRecipient }),
   };
   try {
-    await putWhole(store, enrolmentKey(hostId, signer.keyId), signDocument(enrolment, signer), { signal });
-    return true;
+    const content = signDocument(enrolment, signer);
+    const { assumed } = await putWhole(store, enrolmentKey(hostId, signer.keyId), content, { signal });
+    return assumed ? "unclear" : "new";
   } catch (error) {
-    if (error instanceof MailarkError && error.code === "OBJECT_EXISTS") return false;
+    if (error instanceof MailarkError && error.code === "OBJECT_EXISTS") return "known";
     throw error;
   }
 }

@@ -189,24 +189,28 @@ export function forgetSealingKeys(files: Files, stateDirectory: string): void {
   if (ifThere(() => files.unlinkSync(pathOf(stateDirectory)))) flushDirectory(files, stateDirectory);
 }
 
+/** Whether a store knew a host before it was introduced. `unclear`: it knows it now, and the answer that would have told got lost. */
+export type Acquaintance = "new" | "known" | "unclear";
+
 /**
- * For a store that can not be asked: runs `isNew`, which finds out whether the store is new to the host, while the keys are out of the way.
- * They come back where the store is known, or `isNew` fails having certainly done nothing. Killed in between, or where nobody can tell,
+ * For a store that can not be asked: runs `introduce`, which finds out whether the store knew the host, while the keys are out of the way.
+ * They come back where it did, or `introduce` fails having certainly done nothing. Killed in between, or where nobody can tell,
  * they are forgotten: new keys cost little, and what is sealed with keys whose keyring objects are elsewhere never opens.
  */
 export async function withSealingKeysAside(
   files: Files,
   stateDirectory: string,
-  isNew: () => Promise<boolean>,
-): Promise<boolean> {
+  introduce: () => Promise<Acquaintance>,
+): Promise<Acquaintance> {
   const path = pathOf(stateDirectory);
   const aside = `${path}.aside`;
   const moved = ifThere(() => files.renameSync(path, aside));
   if (moved) flushDirectory(files, stateDirectory);
   let known = false;
   try {
-    known = !(await isNew());
-    return !known;
+    const acquaintance = await introduce();
+    known = acquaintance === "known";
+    return acquaintance;
   } catch (thrown) {
     const error = asMailarkError(thrown);
     // Any other failure may come after a try that was carried out.

@@ -4,12 +4,18 @@ import { approvalOf, approvalText } from "../approval.ts";
 import { stateDirectory } from "../composition.ts";
 import { readConfig, readSigner } from "../config.ts";
 import { enrol as introduce, introductionOf } from "../enrol.ts";
-import { forgetSealingKeys, withSealingKeysAside } from "../sealing-keys.ts";
+import { type Acquaintance, forgetSealingKeys, withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
 import { isThere } from "../stores/run-store.ts";
 import { errorDocument, errorText } from "../terminal/error-text.ts";
 import type { CommandContext, Outcome } from "./command.ts";
 import { openStore } from "./open-store.ts";
+
+const saying: Readonly<Record<Acquaintance, string>> = {
+  new: "knows this host now.",
+  known: "knew this host already: nothing was written.",
+  unclear: "knows this host; the answer that would have said since when got lost.",
+};
 
 /** Introduces this host to the stores of its configuration: for one that is new. One that fails does not stop the others. */
 export async function enrol(context: CommandContext): Promise<Outcome> {
@@ -19,10 +25,10 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
   const { host } = config;
   const signer = readSigner(files, config);
   const introduction = introductionOf(config, clock);
-  const stores: { readonly url: string; readonly isNew?: boolean; readonly error?: MailarkError }[] = [];
+  const stores: { readonly url: string; readonly before?: Acquaintance; readonly error?: MailarkError }[] = [];
   for (const { url } of config.stores) {
     try {
-      stores.push({ url, isNew: await enrolIn(url) });
+      stores.push({ url, before: await enrolIn(url) });
     } catch (thrown) {
       signal.throwIfAborted();
       stores.push({ url, error: asMailarkError(thrown) });
@@ -37,12 +43,8 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
   return {
     exitCode,
     text: [
-      ...stores.map(({ url, isNew, error }) =>
-        error
-          ? `${storeIdentity(url)}: ${errorText(error).trimEnd()}`
-          : isNew
-            ? `${storeIdentity(url)} knows this host now.`
-            : `${storeIdentity(url)} knew this host already: nothing was written.`,
+      ...stores.map(({ url, before, error }) =>
+        error ? `${storeIdentity(url)}: ${errorText(error).trimEnd()}` : `${storeIdentity(url)} ${saying[before!]}`,
       ),
       `host id      ${host.id}`,
       `fingerprint  ${fingerprint}`,
@@ -54,17 +56,17 @@ export async function enrol(context: CommandContext): Promise<Outcome> {
       hostId: host.id,
       fingerprint,
       approval,
-      stores: stores.map(({ url, isNew, error }) => ({
+      stores: stores.map(({ url, before, error }) => ({
         store: storeIdentity(url),
-        new: isNew,
+        // Absent where nobody can tell.
+        ...((before === "new" || before === "known") && { new: before === "new" }),
         error: error && errorDocument(error),
       })),
       exitCode,
     },
   };
 
-  /** Returns whether it was new there. */
-  async function enrolIn(url: string): Promise<boolean> {
+  async function enrolIn(url: string): Promise<Acquaintance> {
     const place = openStore(context, url, config);
     // Before the introduction, without which there is no backup: so no backup finds the keys of the store that was here before.
     const known = await isThere(place, enrolmentKey(host.id, signer.keyId), signal);

@@ -6,10 +6,11 @@ import { UsageMeter } from "../../core/stores/usage.ts";
 import { sizesPath, stateDirectory } from "../composition.ts";
 import type { Config } from "../config.ts";
 import { enrol, introductionOf } from "../enrol.ts";
-import { withSealingKeysAside } from "../sealing-keys.ts";
+import { type Acquaintance, withSealingKeysAside } from "../sealing-keys.ts";
 import { storeIdentity } from "../store-url.ts";
 import { lastSizes, refuseFullStore } from "../stores/last-sizes.ts";
 import { askedOnce, isThere, type RunStore } from "../stores/run-store.ts";
+import type { Reporter } from "../terminal/reporter.ts";
 import type { CommandContext } from "./command.ts";
 import { openStore } from "./open-store.ts";
 import { reachable } from "./source.ts";
@@ -51,14 +52,11 @@ export async function openRunStores(
       const known = await isThere(reachable(store, name), enrolmentKey(config.host.id, signer.keyId), signal);
       if (known === "absent") throw strange(name);
       refuseFullStore(files, url, components, sizes);
+      if (known !== "unknown") continue;
       // Whoever can not ask finds out by trying: an introduction that exists is never replaced.
       const introduce = () => enrol(store, signer, introduction, signal);
-      if (known === "unknown" && (await withSealingKeysAside(files, stateDirectory, introduce))) {
-        reporter.warn(
-          `${name} did not know this host`,
-          "it does now; if it was to hold earlier backups, they are gone",
-        );
-      }
+      const acquaintance = await withSealingKeysAside(files, stateDirectory, introduce);
+      if (acquaintance !== "known") warnOfStranger(reporter, name, acquaintance);
     } catch (thrown) {
       signal.throwIfAborted();
       all.exclude(name, asMailarkError(thrown));
@@ -66,6 +64,18 @@ export async function openRunStores(
   }
   if (all.within().length > 0) return { stores, all };
   throw all.out.values().next().value;
+}
+
+/** A bucket that was emptied looks like a new one. */
+function warnOfStranger(reporter: Reporter, name: string, acquaintance: Exclude<Acquaintance, "known">): void {
+  const [message, detail] =
+    acquaintance === "new"
+      ? [`${name} did not know this host`, "it does now; if it was to hold earlier backups, they are gone"]
+      : [
+          `whether ${name} knew this host is not known`,
+          "the answer got lost: ask with credentials that may read whether earlier backups are there",
+        ];
+  reporter.warn(message, detail);
 }
 
 /** An empty directory under a mount point looks like a store that lost everything; writing there would fill the wrong disk. */

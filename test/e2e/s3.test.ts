@@ -140,6 +140,23 @@ describe("when the store fails for a while", () => {
     expect(await host.configured(["verify", "--deep", "--identity", host.identity])).toMatchObject({ code: 0 });
   });
 
+  test("a bucket is not said to have been emptied where the answer to an introduction got lost", async () => {
+    const s3 = await initialised();
+    const lose = () => {
+      const fault = { kind: "reset", when: "before" } as const;
+      s3.server.settings.faults = faultRules([{ operation: "PutObject", key: /\/enrol\//, times: 1, fault }]);
+    };
+    lose();
+    const said = await host.configured(["backup"], waiting());
+    expect(said).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/whether s3:\S+ knew this host is not known/),
+    });
+    expect(said.stderr).not.toContain("did not know this host");
+    lose();
+    expect((await host.configured(["enrol"], waiting())).stdout).toContain("said since when got lost");
+  });
+
   test("an answer with another checksum than was sent makes no snapshot", async () => {
     const s3 = await initialised();
     s3.server.settings.faults = faultRules([

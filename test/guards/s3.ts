@@ -273,10 +273,20 @@ export const s3Guards: readonly Guard[] = [
     },
   },
   {
+    guard: "an introduction whose answer got lost is not taken for a new one",
+    file: "shipper/enrol.ts",
+    find: 'return assumed ? "unclear" : "new";',
+    replace: 'return assumed ? "new" : "new";',
+    test: {
+      file: "test/e2e/s3.test.ts",
+      name: "a bucket is not said to have been emptied where the answer to an introduction got lost",
+    },
+  },
+  {
     guard: "a store that can not be asked is introduced to the host",
     file: "shipper/commands/run-stores.ts",
-    find: 'if (known === "unknown" && ',
-    replace: "if (known === null && ",
+    find: 'if (known !== "unknown") continue;',
+    replace: "if (known !== undefined) continue;",
     test: {
       file: "test/e2e/s3.test.ts",
       name: "introduces the host to a bucket that was emptied, and uses no key that went with it",

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../core/errors.ts";
 import { nodeFiles } from "../../core/ports/files.ts";
-import { withSealingKeysAside } from "../../shipper/sealing-keys.ts";
+import { type Acquaintance, withSealingKeysAside } from "../../shipper/sealing-keys.ts";
 import { type faultPlan, sweep, withFaults } from "../fixtures/faults.ts";
 import { scratchDirectory } from "../fixtures/scratch.ts";
 
@@ -14,18 +14,23 @@ beforeEach(() => {
   mkdirSync(directory);
   writeFileSync(join(directory, "keys.json"), "the keys");
 });
-const aside = (isNew: () => Promise<boolean>) => withSealingKeysAside(nodeFiles, directory, isNew);
+const aside = (introduce: () => Promise<Acquaintance>) => withSealingKeysAside(nodeFiles, directory, introduce);
 const fails = (error: MailarkError) => async () => {
   throw error;
 };
 
 describe("the keys of a store that can not be asked", () => {
   test("stay where it knows the host, and go where it does not", async () => {
-    expect(await aside(async () => false)).toBe(false);
+    expect(await aside(async () => "known")).toBe("known");
     expect(keys()).toBe("the keys");
-    expect(await aside(async () => true)).toBe(true);
+    expect(await aside(async () => "new")).toBe("new");
     expect(keys()).toBe("");
     expect(existsSync(join(directory, "keys.json.aside"))).toBe(false);
+  });
+
+  test("go where it is unclear which", async () => {
+    expect(await aside(async () => "unclear")).toBe("unclear");
+    expect(keys()).toBe("");
   });
 
   test("stay where nothing can have happened", async () => {
@@ -53,7 +58,7 @@ describe("the keys of a store that can not be asked", () => {
     let during = "";
     await aside(async () => {
       during = keys();
-      return false;
+      return "known";
     });
     expect(during).toBe("");
   });
@@ -65,7 +70,7 @@ describe("the keys of a store that can not be asked", () => {
       introduced = false;
       const introduce = async () => {
         introduced = true;
-        return true;
+        return "new" as const;
       };
       await withSealingKeysAside(withFaults(nodeFiles, plan), directory, introduce).catch(() => {});
     };
@@ -75,7 +80,7 @@ describe("the keys of a store that can not be asked", () => {
         if (!introduced) continue;
         killed += 1;
         // From its introduction on the store knows the host.
-        await aside(async () => false);
+        await aside(async () => "known");
         expect(keys(), `${die} ${call}`).toBe("");
       }
     }

@@ -220,6 +220,7 @@ describe("the template", () => {
     const config = parseYaml(text, "config.yaml", configSchema);
     expect(Object.keys(config.components).sort()).toEqual([...componentNames].sort());
     expect(config.services?.mail).toEqual(["opendkim", "dovecot", "postfix"]);
+    expect(config.bandwidthLimit).toBe(10_000_000);
     expect(config.accounts?.database).toBe("mailserver");
   });
 
