@@ -228,8 +228,8 @@ function expectSize(bytes: number | undefined, expected: number | undefined) {
 }
 
 /** The manifest of an entry that could not be believed, as a finding. */
-export const findingOfManifest = (address: SnapshotAddress, error: MailarkError): Finding =>
-  findingOf(manifestKey(address), error);
+export const findingOfManifest = (address: SnapshotAddress, thrown: unknown): Finding =>
+  findingOf(manifestKey(address), thrown);
 
 /** Only what is wrong with the object is a finding; what is wrong with the way to it throws. */
 function findingOf(key: string, thrown: unknown): Finding {

@@ -2,7 +2,7 @@
  * Judges one snapshot that arrived: is it whole, and written by whom the operator trusts. The judgement says what the next run may build on.
  */
 import { readTrust } from "../../core/enrolment.ts";
-import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
+import { MailarkError } from "../../core/errors.ts";
 import { componentPrefix, hostRecordKey, manifestKey, type SnapshotAddress, verdictKey } from "../../core/keys.ts";
 import { type Manifest, readManifest } from "../../core/manifest.ts";
 import type { Clock } from "../../core/ports/clock.ts";
@@ -118,9 +118,7 @@ async function judge(
     });
     return { manifest, findings: await verifier.verify(manifest), versions, receivedAt };
   } catch (thrown) {
-    const error = asMailarkError(thrown);
-    if (error.exitCode !== exitCodes.verification) throw error;
-    return { manifest: undefined, findings: [findingOfManifest(address, error)], versions, receivedAt };
+    return { manifest: undefined, findings: [findingOfManifest(address, thrown)], versions, receivedAt };
   }
 }
 

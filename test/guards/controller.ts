@@ -2,6 +2,7 @@
 import type { Guard } from "./guard.ts";
 
 const verify = "test/lambdas/verify/verify-snapshot.test.ts";
+const event = "test/lambdas/verify/event.test.ts";
 const api = "test/lambdas/api/routes.test.ts";
 const apiStack = "test/infra/api.test.ts";
 const control = "test/infra/control.test.ts";
@@ -92,7 +93,28 @@ const verdicts: readonly Guard[] = [
     file: "lambdas/verify/event.ts",
     find: "detail.bucket.name === bucket ?",
     replace: "detail.bucket.name ?",
-    test: { file: "test/lambdas/verify/event.test.ts", name: "is not %s" },
+    test: { file: event, name: "is not %s" },
+  },
+  {
+    guard: "somebody is told of what is whole and odd",
+    file: "lambdas/verify/event.ts",
+    find: 'alert: outcome !== "intact" || anomalies.length > 0,',
+    replace: 'alert: outcome !== "intact",',
+    test: { file: event, name: "a verdict raises an alert when it is not intact, or odd, and only then" },
+  },
+  {
+    guard: "a request to judge names a host",
+    file: "lambdas/verify/event.ts",
+    find: "hostId: z.string().regex(patterns.hostId),",
+    replace: "hostId: z.string(),",
+    test: { file: event, name: "is not %s" },
+  },
+  {
+    guard: "a sweep passes over what was judged",
+    file: "lambdas/verify/sweep.ts",
+    find: "if (address && !judged.has(verdictKey(address)))",
+    replace: "if (address)",
+    test: { file: verify, name: "asks for what has no verdict, and deep for the newest good snapshot" },
   },
 ];
 
@@ -174,11 +196,46 @@ const starts: readonly Guard[] = [
     },
   },
   {
-    guard: "a replaced object of the control store is not replaced again",
-    file: "lambdas/runtime/s3-control-store.ts",
-    find: ": { IfMatch: over.tag };",
-    replace: ": {};",
-    test: { file: "test/lambdas/runtime/s3.test.ts", name: "replaces the state that was read, and no other" },
+    guard: "a command names no more machines than SSM takes",
+    file: "lambdas/dispatch/dispatch-backup.ts",
+    find: "group.slice(at, at + machinesPerCommand)",
+    replace: "group.slice(at)",
+    test: { file: dispatch, name: "names at most 50 machines in a command" },
+  },
+  {
+    guard: "a host is told of what it captures, and of nothing else",
+    file: "lambdas/dispatch/dispatch-backup.ts",
+    find: " || !components.includes(component)",
+    replace: "",
+    test: { file: dispatch, name: "tells each host what is known to be intact of the components that it captures" },
+  },
+  {
+    guard: "a machine with two ids builds on what was received last",
+    file: "lambdas/dispatch/dispatch-backup.ts",
+    find: "good.receivedAt > other.receivedAt",
+    replace: "good.snapshotId > other.snapshotId",
+    test: { file: dispatch, name: "takes the newest receipt of a machine that has stored under two ids" },
+  },
+  {
+    guard: "a page of the list says that there are more",
+    file: "lambdas/api/list-backups.ts",
+    find: "return { backups, next: `${last.hostId}/${last.component}` };",
+    replace: "return { backups };",
+    test: { file: api, name: "comes in pages that leave nothing out" },
+  },
+  {
+    guard: "a query that is not understood is refused",
+    file: "lambdas/api/routes.ts",
+    find: "const backupsQuery = z.strictObject({",
+    replace: "const backupsQuery = z.object({",
+    test: { file: api, name: "is refused for %j" },
+  },
+  {
+    guard: "a tier over the API is a word",
+    file: "lambdas/dispatch/request.ts",
+    find: 'z.string().regex(/^[a-z]{1,32}$/, "give 1 to 32 of a-z")',
+    replace: "z.string()",
+    test: { file: api, name: "is refused with one sentence for %s" },
   },
 ];
 

@@ -7,7 +7,9 @@ import { controllerGuards } from "./controller.ts";
 import { databaseGuards } from "./databases.ts";
 import { doctorGuards } from "./doctor.ts";
 import { eventGuards } from "./events.ts";
+import { fleetGuards } from "./fleet.ts";
 import { formatGuards } from "./format.ts";
+import { functionAdapterGuards } from "./function-adapters.ts";
 import type { Guard } from "./guard.ts";
 import { httpApiGuards } from "./http-api.ts";
 import { judgementGuards } from "./judgement.ts";
@@ -19,6 +21,7 @@ import { pruneGuards } from "./prune.ts";
 import { queueGuards } from "./queue.ts";
 import { redisGuards } from "./redis.ts";
 import { restoreGuards } from "./restore.ts";
+import { runningCloudGuards } from "./running-cloud.ts";
 import { s3Guards } from "./s3.ts";
 import { ssmGuards } from "./ssm.ts";
 import { stackGuards } from "./stacks.ts";
@@ -31,6 +34,7 @@ import { wholeHostGuards } from "./whole-host.ts";
 export const guards: readonly Guard[] = [
   ...storeGuards,
   ...cloudGuards,
+  ...runningCloudGuards,
   ...alarmGuards,
   ...lambdaGuards,
   ...eventGuards,
@@ -53,7 +57,9 @@ export const guards: readonly Guard[] = [
   ...doctorGuards,
   ...programGuards,
   ...controllerGuards,
+  ...functionAdapterGuards,
   ...stackGuards,
   ...httpApiGuards,
   ...ssmGuards,
+  ...fleetGuards,
 ];

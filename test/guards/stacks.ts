@@ -5,6 +5,7 @@ const vault = "test/infra/vault.test.ts";
 const control = "test/infra/control.test.ts";
 const policies = "test/infra/policies.test.ts";
 const config = "test/infra/config.test.ts";
+const apiStack = "test/infra/api.test.ts";
 const redTeam = "test/sandbox/cloud/red-team.test.ts";
 
 const decisions: readonly Guard[] = [
@@ -209,6 +210,93 @@ const resources: readonly Guard[] = [
       file: control,
       name: "is sealed with a key that CloudWatch and EventBridge may use, so that what is published arrives",
     },
+  },
+  {
+    guard: "the API takes few calls a second",
+    file: "infra/control/api.ts",
+    find: "    throttle: { rateLimit: 5, burstLimit: 20 },\n",
+    replace: "",
+    test: { file: apiStack, name: "writes down each call and who made it, and takes no more than a few a second" },
+  },
+  {
+    guard: "what a function could not handle is kept",
+    file: "infra/control/mailark-function.ts",
+    find: "        onFailure: { bind: () => ({ destination: alerts.deadLetters.queueArn }) },\n",
+    replace: "",
+    test: {
+      file: control,
+      name: "that fails for good leaves its event among the dead letters, where nobody waits for its answer",
+    },
+  },
+  {
+    guard: "what a schedule could not start is kept",
+    file: "infra/control/schedules.ts",
+    find: "        deadLetterConfig: { arn: alerts.deadLetters.queueArn },\n",
+    replace: "",
+    test: { file: control, name: "is tried again, and ends among the dead letters" },
+  },
+  {
+    guard: "verify is woken by the data bucket alone",
+    file: "infra/control/verify.ts",
+    find: 'bucket: { name: [bucketName(deployment, "data")] }, ',
+    replace: "",
+    test: { file: control, name: "verify is woken by manifests of the data bucket alone" },
+  },
+  {
+    guard: "machines of other accounts do not become mail hosts",
+    file: "infra/host/host-identity.ts",
+    find: ', { conditions: { StringEquals: { "aws:SourceAccount": account } } }',
+    replace: "",
+    test: { file: vault, name: "is one role for EC2 and for machines elsewhere of this account" },
+  },
+  {
+    guard: "a host uses the vault's key through S3 alone",
+    file: "infra/host/host-identity.ts",
+    find: '      conditions: { StringEquals: { "kms:ViaService": `s3.${region}.amazonaws.com` } },\n',
+    replace: "",
+    test: { file: policies, name: "the vault's key is used through S3 and SSM only" },
+  },
+  {
+    guard: "a function uses the vault's key through S3 alone",
+    file: "infra/control/vault-access.ts",
+    find: "resources: [this.#key.keyArn], conditions })",
+    replace: "resources: [this.#key.keyArn], ...(conditions && {}) })",
+    test: { file: policies, name: "the vault's key is used through S3 and SSM only" },
+  },
+  {
+    guard: "a machine that takes commands reads no parameters",
+    file: "infra/host/ssm-policy.ts",
+    find: 'actions: ["ssm:UpdateInstanceInformation"],',
+    replace: 'actions: ["ssm:UpdateInstanceInformation", "ssm:GetParameter"],',
+    test: { file: vault, name: "takes commands without reading any parameter of the account" },
+  },
+  {
+    guard: "the buckets take no other encryption than KMS",
+    file: "infra/vault/bucket-rules.ts",
+    find: '    OnlyKms: { ...named(encryption), StringNotEquals: { [encryption]: "aws:kms" } },\n',
+    replace: "",
+    test: { file: vault, name: "refuses other storage classes, other keys, keys of the caller and access lists" },
+  },
+  {
+    guard: "the vault keeps versions",
+    file: "infra/vault/vault-bucket.ts",
+    find: "    versioned: true,\n",
+    replace: "",
+    test: { file: vault, name: "keeps versions in %s, sealed with its own key, closed to the public" },
+  },
+  {
+    guard: "a lock is of the mode that was chosen",
+    file: "infra/vault/vault-bucket.ts",
+    find: 'lock.mode === "compliance" ?',
+    replace: 'lock.mode !== "compliance" ?',
+    test: { file: vault, name: "Object Lock in %s mode locks data and its copy, never keys" },
+  },
+  {
+    guard: "the stacks with the buckets are not taken down by a slip",
+    file: "infra/vault/vault-stack.ts",
+    find: "env: { account, region }, terminationProtection: true",
+    replace: "env: { account, region }",
+    test: { file: vault, name: "stacks of buckets are not taken down before somebody has lifted their protection" },
   },
 ];
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { complaintOf, type NamedTest } from "../guards/guard.ts";
@@ -8,6 +8,21 @@ import { repository } from "./source-files.ts";
 const read = (path: string) => (existsSync(join(repository, path)) ? readFileSync(join(repository, path), "utf8") : "");
 
 describe("the list of guards", () => {
+  test("has every list that somebody wrote", async () => {
+    const folder = join(repository, "test/guards");
+    const lists = readdirSync(folder).filter((name) => /^export const \w+Guards\b/m.test(read(`test/guards/${name}`)));
+    for (const name of lists) {
+      const written = Object.values(await import(join(folder, name)))
+        .filter(Array.isArray)
+        .flat();
+      expect(
+        written.filter((each) => !guards.includes(each)),
+        name,
+      ).toEqual([]);
+    }
+    expect(lists.length).toBeGreaterThan(20);
+  });
+
   test("fits the product: each text occurs once, and is replaced by another", () => {
     const wrong = guards.flatMap((guard) => {
       const complaint = complaintOf(guard, read(guard.file));

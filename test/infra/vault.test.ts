@@ -1,7 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: policy variables stand as they are
+import { Stack } from "aws-cdk-lib";
 import { describe, expect, test } from "vitest";
 import { expiredTag } from "../../core/keys.ts";
+import example from "../../infra/config.example.ts";
+import { mailarkApp } from "../../infra/mailark-app.ts";
 import { createOnlyRules } from "../../infra/vault/bucket-rules.ts";
+import { scratchDirectory } from "../fixtures/scratch.ts";
 import { resourcesOf, type Statement, statementsOf, synthesize } from "./synthesized.ts";
 
 const templates = synthesize();
@@ -22,6 +26,13 @@ describe("the vault", () => {
     const kept = Object.values(vault!.Resources).filter(({ Type }) => /^AWS::(S3::Bucket|KMS::Key)$/.test(Type));
     expect(kept).toHaveLength(5);
     expect(kept.every((each) => each.DeletionPolicy === "Retain" && each.UpdateReplacePolicy === "Retain")).toBe(true);
+  });
+
+  test("stacks of buckets are not taken down before somebody has lifted their protection", () => {
+    const options = { outdir: scratchDirectory(), context: { "aws:cdk:bundling-stacks": [] } };
+    const { children } = mailarkApp({ ...example, replicaRegion: "eu-west-1" }, options).node;
+    const kept = children.filter((child) => Stack.isStack(child) && child.terminationProtection);
+    expect(kept.map(({ node }) => node.id)).toEqual(["mailark-vault", "mailark-replica"]);
   });
 
   test.each(["data", "keyring", "control"])(

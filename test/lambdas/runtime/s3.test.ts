@@ -38,7 +38,7 @@ describe("the control store in S3", () => {
     const server = await sandboxS3();
     const store = s3ControlStore(s3Client(server), "data");
     const all = Array.from({ length: 1003 }, (_, index) => `control/b/${1000 + index}`);
-    for (const key of all) await store.replace(key, bytes, undefined);
+    await Promise.all(all.map((key) => store.replace(key, bytes, undefined)));
     const keys: string[] = [];
     for await (const key of store.list("control/b/", { startAfter: all[0]! })) keys.push(key);
     expect(keys).toEqual(all.slice(1));

@@ -33,11 +33,13 @@ describe("the fleet in SSM", () => {
     expect(second?.NextToken).toBe("more");
   });
 
-  test("is busy where the document runs or waits", async () => {
-    ssm.on(ListCommandInvocationsCommand).callsFake(({ Filters }) => ({
-      CommandInvocations: [{ InstanceId: `i-${Filters[1].value}` }],
+  test("is busy where the document runs or waits, over all pages", async () => {
+    ssm.on(ListCommandInvocationsCommand).callsFake(({ Filters: [document, status], NextToken }) => ({
+      CommandInvocations: [{ InstanceId: `${document.value} ${status.value} ${NextToken ?? "first"}` }],
+      ...(NextToken === undefined && { NextToken: "more" }),
     }));
-    expect(await fleet.running()).toEqual(new Set(["i-Pending", "i-InProgress"]));
+    const busy = ["Pending first", "Pending more", "InProgress first", "InProgress more"];
+    expect(await fleet.running()).toEqual(new Set(busy.map((each) => `mailark-backup ${each}`)));
   });
 
   test("gets the document with its parameters, and an hour to come back", async () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { MailarkError } from "../../../core/errors.ts";
 import {
   enrolmentKey,
   hostRecordKey,
@@ -170,15 +171,20 @@ describe("an event", () => {
     expect(asked).toEqual([]);
   });
 
-  test("while the store can not be read leaves no verdict, and may come again", async () => {
-    const { ports, store, control } = await controller();
-    const address = await store(1);
-    const down = () => Promise.reject(Object.assign(new Error("down"), { name: "AbortError" }));
-    const failing: ObjectReader = { ...ports.vault, head: down };
-    await expect(verifySnapshot({ ...ports, vault: failing }, { address })).rejects.toThrow();
-    expect(control.records.has(verdictKey(address))).toBe(false);
-    expect(await verifySnapshot(ports, { address })).toMatchObject({ outcome: "intact" });
-  });
+  test.each(["head", "get"] as const)(
+    "while the store answers no %s leaves no verdict, and may come again",
+    async (call) => {
+      const { ports, store, control } = await controller();
+      const address = await store(1);
+      const down = () => {
+        throw new MailarkError("STORE_UNREACHABLE", "the store does not answer");
+      };
+      const failing: ObjectReader = { ...ports.vault, [call]: down };
+      await expect(verifySnapshot({ ...ports, vault: failing }, { address })).rejects.toThrow("does not answer");
+      expect(control.records.has(verdictKey(address))).toBe(false);
+      expect(await verifySnapshot(ports, { address })).toMatchObject({ outcome: "intact" });
+    },
+  );
 
   test("that another overtakes loses nothing of what either found", async () => {
     const { ports, store, control, good } = await controller();
