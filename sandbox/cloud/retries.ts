@@ -1,6 +1,4 @@
 import { CallRefused, type Cloud } from "./service.ts";
-import type { Resource } from "./template/stack.ts";
-import { only } from "./understood.ts";
 
 /** How long a sender goes on, as rules and schedules say it. */
 export interface RetryPolicy {
@@ -59,30 +57,4 @@ export function insist(cloud: Pick<Cloud, "clock" | "goOn">, { policy, attempt, 
 /** Whether the same call may succeed later. */
 export function isTransient({ code, status }: CallRefused): boolean {
   return status >= 500 || status === 429 || /throttl|toomanyrequests/i.test(code);
-}
-
-/** `RetryPolicy` of a target. @throws Error for what AWS would not take. */
-// biome-ignore lint/suspicious/noExplicitAny: checked here
-export function retryPolicyOf(resource: Resource, written: any = {}): RetryPolicy {
-  only(resource, ["MaximumEventAgeInSeconds", "MaximumRetryAttempts"], written);
-  const { MaximumRetryAttempts: attempts = 185, MaximumEventAgeInSeconds: age = 86_400 } = written;
-  const isWithin = (value: number, least: number, most: number) =>
-    Number.isInteger(value) && value >= least && value <= most;
-  if (!isWithin(attempts, 0, 185)) throw new Error(`no number of retries: ${attempts}`);
-  if (!isWithin(age, 60, 86_400)) throw new Error(`no age of an event: ${age}`);
-  return { attempts, age };
-}
-
-/** `DeadLetterConfig` of a target: ARN of the queue, which may keep no order. @throws Error for anything else. */
-// biome-ignore lint/suspicious/noExplicitAny: checked here
-export function deadLettersOf(resource: Resource, written: any): string | undefined {
-  if (written === undefined) return undefined;
-  only(resource, ["Arn"], written);
-  if (!isQueue(written.Arn)) throw new Error(`no standard queue: ${written.Arn}`);
-  return written.Arn;
-}
-
-/** Whether it is the ARN of a queue that keeps no order. */
-export function isQueue(arn: unknown): arn is string {
-  return typeof arn === "string" && /^arn:aws:sqs:[^:]+:\d{12}:[\w-]+$/.test(arn);
 }

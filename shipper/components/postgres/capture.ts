@@ -57,37 +57,35 @@ async function captureFrom(
   ]);
   const closed = wanted === "all" ? present.filter(({ open }) => !open).length : 0;
   try {
-    const described: DatabaseFacts[] = [];
-    const seen: View[] = [];
-    const omitted: Omissions[] = [];
-    let dumpBytes = 0;
     const captureDatabases = async () => {
       const databases = await wantedDatabases(connection, present, wanted, context);
+      const captured = [];
       for (const [index, database] of databases.entries()) {
         context.progress(`dumping ${database.name}`);
         const part = `database-${String(index + 1).padStart(4, "0")}`;
         const view = await openView(connection, database, context);
         try {
           const [bytes, content] = await captureView(part, view, connection, wide, context, failed, measured);
-          dumpBytes += bytes;
-          described.push({ ...identityOf(view, part), ...content });
-          omitted.push(await countOmissions(view.session));
-          seen.push(view);
+          const facts: DatabaseFacts = { ...identityOf(view, part), ...content };
+          captured.push({ bytes, facts, view, omissions: await countOmissions(view.session) });
         } finally {
           await view.session.close();
         }
       }
+      return captured;
     };
-    const [globals] = await together(failed, [captureGlobals(connection, context), captureDatabases()]);
+    const [globals, captured] = await together(failed, [captureGlobals(connection, context), captureDatabases()]);
     refuseUnlessAllRoles(globals.sql, roles);
     await context.writer.part("globals", streamOf(globals.sql), await context.keys.host());
+    const described = captured.map(({ facts }) => facts);
+    const seen = captured.map(({ view }) => view);
     const facts: Facts = { bootstrap: server.bootstrap, databases: described, roles };
     await context.writer.part("facts", streamOf(JSON.stringify(facts)), await context.keys.host(), "index");
     const first = seen[0]!;
     const sum = (of: (database: DatabaseFacts) => number) => described.reduce((total, each) => total + of(each), 0);
     const kindsOf = (kind: string) => sum(({ inventory }) => inventory.find((each) => each.kind === kind)?.count ?? 0);
     const relations = seen.flatMap(({ tables }) => tables);
-    const omissions = (of: keyof Omissions) => omitted.reduce((total, each) => total + each[of], 0);
+    const omissions = (of: keyof Omissions) => captured.reduce((total, each) => total + each.omissions[of], 0);
     const unreadable = omissions("subscriptions") + omissions("userMappings");
     const warnings = [
       ...warn("DATABASE_CLOSED", closed),
@@ -121,7 +119,7 @@ async function captureFrom(
         extensions: sum(({ extensions }) => extensions.length),
         largeObjects: sum(({ largeObjects }) => largeObjects?.count ?? 0),
         roles: roles.length,
-        dumpBytes,
+        dumpBytes: captured.reduce((total, { bytes }) => total + bytes, 0),
       },
       warnings,
     };

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
-import type { Composition, Store } from "../../../shipper/composition.ts";
+import { changedStores } from "../../fixtures/changed-stores.ts";
 import { type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { makeFolder, treeOf, writeFile } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -20,20 +20,13 @@ const stateFolder = () => join(host.directory, "state");
 /** Interrupts the program when it stores an object whose key matches. */
 function interruptAt(key: RegExp) {
   const controller = new AbortController();
-  const wrap = (composition: Composition): Composition => ({
-    ...composition,
-    openStore(url) {
-      const store = composition.openStore(url);
-      return {
-        ...store,
-        put: (name, body, options) => {
-          if (key.test(name)) controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
-          return store.put(name, body, options);
-        },
-      };
+  const interrupting = changedStores(({ put }) => ({
+    put: (name, body, options) => {
+      if (key.test(name)) controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
+      return put(name, body, options);
     },
-  });
-  return { wrap, signal: controller.signal };
+  }));
+  return { ...interrupting, signal: controller.signal };
 }
 
 test.each([/\.pack$/, /keyring/, /manifest\.json$/, /restore\.sh$/])(
@@ -50,23 +43,16 @@ test.each([/\.pack$/, /keyring/, /manifest\.json$/, /restore\.sh$/])(
 );
 
 test("a backup whose record alone is refused says what was stored, and exits with 3", async () => {
-  const wrap = (composition: Composition): Composition => ({
-    ...composition,
-    openStore(url) {
-      const store = composition.openStore(url);
-      return {
-        ...store,
-        put: async (key, ...given) => {
-          if (key.includes("/runs/")) throw new MailarkError("STORE_FORBIDDEN", "the store refuses");
-          return store.put(key, ...given);
-        },
-      };
+  const refusing = changedStores(({ put }) => ({
+    put: async (key, ...given) => {
+      if (key.includes("/runs/")) throw new MailarkError("STORE_FORBIDDEN", "the store refuses");
+      return put(key, ...given);
     },
-  });
-  const said = await host.configured(["backup"], { wrap });
+  }));
+  const said = await host.configured(["backup"], refusing);
   expect(said).toMatchObject({ code: 3, stdout: expect.stringMatching(/^mail +complete/m) });
   expect(said.stdout).toContain("the record of this run is in no store: Error: the store refuses\n");
-  expect((await host.configured(["backup", "--json"], { wrap })).json).toMatchObject({
+  expect((await host.configured(["backup", "--json"], refusing)).json).toMatchObject({
     exitCode: 3,
     components: [{ outcome: "complete" }],
     recordError: { code: "STORE_FORBIDDEN" },
@@ -123,17 +109,8 @@ describe("a backup that a controller asks for", () => {
 describe("a restore script that the store damaged on its way", () => {
   const script = () =>
     join(host.storeDirectory, Object.keys(treeOf(host.storeDirectory)).find((path) => path.endsWith("restore.sh"))!);
-  const within = (change: (store: Store) => Partial<Store>) => ({
-    wrap: (composition: Composition): Composition => ({
-      ...composition,
-      openStore(url) {
-        const store = composition.openStore(url);
-        return { ...store, ...change(store) };
-      },
-    }),
-  });
-  const damaging = within((store) => ({
-    put: (key, body, options) => store.put(key, key.endsWith("restore.sh") ? [Buffer.from("damaged")] : body, options),
+  const damaging = changedStores(({ put }) => ({
+    put: (key, body, options) => put(key, key.endsWith("restore.sh") ? [Buffer.from("damaged")] : body, options),
   }));
 
   test("is told when the store says so, and by each later backup until it is erased", async () => {
@@ -159,7 +136,7 @@ describe("a restore script that the store damaged on its way", () => {
   test("is not known where this host may not read", async () => {
     await host.configured(["backup"], damaging);
     const forbidden = () => new MailarkError("STORE_FORBIDDEN", "made up");
-    const createOnly = within(() => ({
+    const createOnly = changedStores(() => ({
       head: async () => {
         throw forbidden();
       },

@@ -5,6 +5,7 @@ import { MailarkError } from "../../../core/errors.ts";
 import { manifestKey } from "../../../core/keys.ts";
 import { nodeFiles } from "../../../core/ports/files.ts";
 import type { FileStore } from "../../../core/stores/file.ts";
+import { changedErasers, changedStores } from "../../fixtures/changed-stores.ts";
 import { type Circumstances, type CommandLine, commandLine } from "../../fixtures/command-line.ts";
 import { datedStore } from "../../fixtures/dated-store.ts";
 import { errnoError } from "../../fixtures/faults.ts";
@@ -195,19 +196,12 @@ describe("on the host itself", () => {
     let during: unknown;
     const said = await machine.configured(["prune"], {
       ...later(3),
-      wrap: (composition) => ({
-        ...composition,
-        openStore(url) {
-          const opened = composition.openStore(url);
-          return {
-            ...opened,
-            list(prefix, how) {
-              during = treeOf(join(machine.directory, "state"));
-              return opened.list(prefix, how);
-            },
-          };
+      ...changedStores((store) => ({
+        list(prefix, how) {
+          during = treeOf(join(machine.directory, "state"));
+          return store.list(prefix, how);
         },
-      }),
+      })),
     });
     expect(said.code).toBe(0);
     const opened = { during, after: treeOf(join(machine.directory, "state")) };
@@ -217,19 +211,12 @@ describe("on the host itself", () => {
   test("a failure on the way is told with what is gone, and stands so in the audit file", async () => {
     const said = await machine.configured(["prune", "--delete"], {
       ...later(3),
-      wrap: (composition) => ({
-        ...composition,
-        openEraser(url) {
-          const eraser = composition.openEraser(url);
-          return {
-            async erase(key, options) {
-              if (key.endsWith(".pack"))
-                throw new MailarkError("STORE_FORBIDDEN", "the credentials are no longer valid");
-              await eraser.erase(key, options);
-            },
-          };
+      ...changedErasers(({ erase }) => ({
+        async erase(key, options) {
+          if (key.endsWith(".pack")) throw new MailarkError("STORE_FORBIDDEN", "the credentials are no longer valid");
+          await erase(key, options);
         },
-      }),
+      })),
     });
     expect(said.code).toBe(6);
     expect(said.stdout).toMatch(
@@ -245,22 +232,14 @@ describe("on the host itself", () => {
   test("it does not run at the same time as a backup", async () => {
     const held = Promise.withResolvers<void>();
     const began = Promise.withResolvers<void>();
-    const backup = machine.configured(["backup"], {
-      wrap: (composition) => ({
-        ...composition,
-        openStore(url) {
-          const opened = composition.openStore(url);
-          return {
-            ...opened,
-            async put(key, body, options) {
-              began.resolve();
-              await held.promise;
-              return opened.put(key, body, options);
-            },
-          };
-        },
-      }),
-    });
+    const holding = changedStores(({ put }) => ({
+      async put(key, body, options) {
+        began.resolve();
+        await held.promise;
+        return put(key, body, options);
+      },
+    }));
+    const backup = machine.configured(["backup"], holding);
     await began.promise;
     const said = await machine.configured(["prune", "--delete"], later(3));
     held.resolve();
@@ -275,19 +254,13 @@ test("an interruption leaves whole snapshots, and the same command goes on", asy
   let erased = 0;
   const said = await prune(["--keep-last", "6", "--delete", ...ours()], {
     signal: controller.signal,
-    wrap: (composition) => ({
-      ...composition,
-      openEraser(url) {
-        const eraser = composition.openEraser(url);
-        return {
-          async erase(key, options) {
-            await eraser.erase(key, options);
-            erased += 1;
-            if (erased === 6) controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
-          },
-        };
+    ...changedErasers(({ erase }) => ({
+      async erase(key, options) {
+        await erase(key, options);
+        erased += 1;
+        if (erased === 6) controller.abort(new MailarkError("INTERRUPTED", "interrupted by SIGINT"));
       },
-    }),
+    })),
   });
   expect(said.code).toBe(130);
   expect(erased).toBe(6);

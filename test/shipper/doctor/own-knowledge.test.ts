@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { exitCodes, MailarkError } from "../../../core/errors.ts";
-import type { Composition, Store } from "../../../shipper/composition.ts";
+import type { Store } from "../../../shipper/composition.ts";
+import { changedStores } from "../../fixtures/changed-stores.ts";
 import { commandLine } from "../../fixtures/command-line.ts";
 import { makeFolder, writeFile } from "../../fixtures/mailboxes.ts";
 import { scratchDirectory } from "../../fixtures/scratch.ts";
@@ -17,15 +18,7 @@ async function host(stores: readonly string[]) {
 }
 
 /** Changes the stores whose URL ends so. */
-const changing = (end: string, change: Partial<Store>) => ({
-  wrap: (composition: Composition): Composition => ({
-    ...composition,
-    openStore(url, options) {
-      const store = composition.openStore(url, options);
-      return url.endsWith(end) ? { ...store, ...change } : store;
-    },
-  }),
-});
+const changing = (end: string, change: Partial<Store>) => changedStores((_, url) => (url.endsWith(end) ? change : {}));
 
 const refused = () => {
   throw new MailarkError("STORE_FORBIDDEN", "the store refuses to list");

@@ -1,4 +1,4 @@
-import { deadLettersOf, isQueue, type RetryPolicy, retryPolicyOf } from "../../retries.ts";
+import { type Destination, destinationOf } from "../../destination.ts";
 import type { Json } from "../../template/assembly.ts";
 import type { Resource } from "../../template/stack.ts";
 import { inPlace, only } from "../../understood.ts";
@@ -14,15 +14,10 @@ export interface Rule {
   readonly targets: readonly Target[];
 }
 
-export interface Target {
-  /** ARN of a function, a queue or a topic. */
-  readonly arn: string;
+export interface Target extends Destination {
   /** ARN of the role whose session hands over. Absent: EventBridge does, for itself. */
   readonly role?: string;
   readonly input: TargetInput;
-  readonly policy: RetryPolicy;
-  /** ARN of a queue. Absent: what can not be delivered is dropped. */
-  readonly deadLetters?: string;
 }
 
 /** @throws Error that begins with the resource's place, for a property that is not understood. */
@@ -50,28 +45,16 @@ export function ruleOf(resource: Resource): Rule {
 
 // biome-ignore lint/suspicious/noExplicitAny: checked here
 function targetOf(resource: Resource, target: any, rule: Pick<Rule, "name" | "arn">): Target {
-  const { Arn, RoleArn, Input, InputPath, InputTransformer, RetryPolicy, DeadLetterConfig } = target;
+  const { RoleArn, Input, InputPath, InputTransformer } = target;
   only(
     resource,
     ["Arn", "DeadLetterConfig", "Id", "Input", "InputPath", "InputTransformer", "RetryPolicy", "RoleArn"],
     target,
   );
   only(resource, ["InputPathsMap", "InputTemplate"], InputTransformer ?? {});
-  if (!isTarget(Arn)) throw new Error(`a target that is not understood: ${Arn}`);
-  const deadLetters = deadLettersOf(resource, DeadLetterConfig);
   return {
-    arn: Arn,
+    ...destinationOf(resource, target),
     ...(RoleArn !== undefined && { role: RoleArn }),
     input: targetInput({ Input, InputPath, InputTransformer }, rule),
-    policy: retryPolicyOf(resource, RetryPolicy),
-    ...(deadLetters !== undefined && { deadLetters }),
   };
-}
-
-/** Whether it is the ARN of a function, a topic, or a queue that keeps no order: what rules and schedules here can reach. */
-export function isTarget(arn: unknown): arn is string {
-  return (
-    isQueue(arn) ||
-    (typeof arn === "string" && /^arn:aws:(lambda:[^:]+:\d{12}:function|sns:[^:]+:\d{12}):[\w-]+$/.test(arn))
-  );
 }

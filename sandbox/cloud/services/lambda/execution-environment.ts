@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readFileSync } from "node:fs";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { programPath } from "../../../host/programs.ts";
+import { type Listening, listening } from "../../listening.ts";
 import type { CloudClock } from "../../service.ts";
 
 export interface EnvironmentPlan {
@@ -54,7 +54,6 @@ const largestPayload = 6 * 1024 * 1024 + 100;
  */
 export class ExecutionEnvironment {
   readonly #plan: EnvironmentPlan;
-  readonly #server: Server;
   readonly #child: ChildProcess;
   /** The process has ended, and all that it printed is read. */
   readonly #gone: Promise<unknown>;
@@ -70,15 +69,15 @@ export class ExecutionEnvironment {
 
   static async begin(plan: EnvironmentPlan): Promise<ExecutionEnvironment> {
     const server = createServer({ keepAliveTimeout: 0 });
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    return new ExecutionEnvironment(plan, server);
+    const environment = new ExecutionEnvironment(plan, await listening(server));
+    server.on("request", (request, response) => {
+      environment.#answer(request, response).catch((error) => response.destroy(error));
+    });
+    return environment;
   }
 
-  private constructor(plan: EnvironmentPlan, server: Server) {
+  private constructor(plan: EnvironmentPlan, runtimeApi: Listening) {
     this.#plan = plan;
-    this.#server = server.on("request", (request, response) => {
-      this.#answer(request, response).catch((error) => response.destroy(error));
-    });
     const { directory, variables, memoryMb, clock } = plan;
     mkdirSync(directory, { recursive: true });
     // As the runtimes of Node.js have divided the memory since the first of them.
@@ -98,13 +97,13 @@ export class ExecutionEnvironment {
           HOME: directory,
           TMPDIR: directory,
           ...variables,
-          AWS_LAMBDA_RUNTIME_API: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+          AWS_LAMBDA_RUNTIME_API: runtimeApi.authority,
         },
       },
     );
     this.#gone = once(this.#child, "close").then(() => {
       this.#alive = false;
-      this.#server.close().closeAllConnections();
+      return runtimeApi.close();
     });
     this.#read(this.#child.stdout!);
     this.#read(this.#child.stderr!);

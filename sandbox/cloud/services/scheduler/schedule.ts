@@ -1,7 +1,6 @@
-import { deadLettersOf, type RetryPolicy, retryPolicyOf } from "../../retries.ts";
+import { type Destination, destinationOf } from "../../destination.ts";
 import type { Resource } from "../../template/stack.ts";
 import { inPlace, only } from "../../understood.ts";
-import { isTarget } from "../events/rule.ts";
 import type { NextTime } from "./cron.ts";
 import { scheduleTimes } from "./schedule-times.ts";
 
@@ -18,16 +17,11 @@ export interface Schedule {
   readonly target: ScheduleTarget;
 }
 
-export interface ScheduleTarget {
-  /** ARN of a function, a queue or a topic. */
-  readonly arn: string;
+export interface ScheduleTarget extends Destination {
   /** ARN of the role whose session invokes. */
   readonly role: string;
   /** With keywords in it ({@link withContext}). Absent: a notification of the scheduler's own. */
   readonly input?: string;
-  readonly policy: RetryPolicy;
-  /** ARN of a queue. Absent: what can not be delivered is dropped. */
-  readonly deadLetters?: string;
 }
 
 const known = [
@@ -73,17 +67,14 @@ function windowOf(resource: Resource): number {
 function targetOf(resource: Resource): ScheduleTarget {
   const target = resource.properties.Target ?? {};
   only(resource, ["Arn", "DeadLetterConfig", "Input", "RetryPolicy", "RoleArn"], target);
-  const { Arn, RoleArn, Input, RetryPolicy, DeadLetterConfig } = target;
-  if (!isTarget(Arn)) throw new Error(`a target that is not understood: ${Arn}`);
+  const { RoleArn, Input } = target;
+  const destination = destinationOf(resource, target);
   if (!/^arn:aws:iam::\d{12}:role\/[\w+=,.@/-]+$/.test(RoleArn)) throw new Error(`no role: ${RoleArn}`);
-  const deadLetters = deadLettersOf(resource, DeadLetterConfig);
-  if (Input !== undefined) checkInput(Input, Arn);
+  if (Input !== undefined) checkInput(Input, destination.arn);
   return {
-    arn: Arn,
+    ...destination,
     role: RoleArn,
     ...(Input !== undefined && { input: Input }),
-    policy: retryPolicyOf(resource, RetryPolicy),
-    ...(deadLetters !== undefined && { deadLetters }),
   };
 }
 
