@@ -5,6 +5,7 @@ const wholeHost = "test/shipper/drill/whole-host.test.ts";
 const usual = "test/shipper/drill/whole-host/usual-layout.test.ts";
 const settings = "test/shipper/drill/whole-host/settings.test.ts";
 const drill = "test/shipper/drill/drill.test.ts";
+const strict = "without a mailbox named, and under a umask of 077, takes one that signs, and leaves its password open";
 const folder = "shipper/drill/whole-host";
 
 /** The check of a whole host: nothing live is touched, nothing leaves, nothing stays, and what is broken is red. */
@@ -112,5 +113,19 @@ export const wholeHostGuards: readonly Guard[] = [
     find: "[...judged, ...(await removeAll())]",
     replace: "judged",
     test: { file: drill, name: "what could not be removed is told" },
+  },
+  {
+    guard: "servers of a drill pass into their directories under any umask",
+    file: `${folder}/ground.ts`,
+    find: "        files.chmodSync(at, 0o755);\n",
+    replace: "",
+    test: { file: wholeHost, name: strict },
+  },
+  {
+    guard: "servers of a drill pass into the copy of the configuration under any umask",
+    file: `${folder}/configuration-copy.ts`,
+    find: "    files.chmodSync(bytePath(folder), 0o711);\n",
+    replace: "",
+    test: { file: wholeHost, name: strict },
   },
 ];

@@ -108,7 +108,10 @@ export function copyConfiguration(
   }
 
   function makeFolder(folder: string): void {
-    files.mkdirSync(bytePath(folder), { recursive: true, mode: 0o711 });
+    if (files.statSync(bytePath(folder), { throwIfNoEntry: false }) !== undefined) return;
+    makeFolder(posix.dirname(folder));
+    files.mkdirSync(bytePath(folder));
+    files.chmodSync(bytePath(folder), 0o711);
   }
 
   function read(source: string): Buffer {

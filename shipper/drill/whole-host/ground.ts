@@ -33,6 +33,8 @@ export interface Ground {
   idOf(kind: "uid" | "gid", name: string): string;
   /** Whether an absolute path, in latin1, is where mail was staged. */
   isStagedMail(path: string): boolean;
+  /** Makes a directory that every account may look into, whatever the umask. */
+  makeFolder(at: string): void;
   /** Writes a file (latin1) that its owner alone can read, unless the mode says otherwise; it looks a minute old. */
   write(path: string, text: string, mode?: number): void;
 }
@@ -67,6 +69,10 @@ export async function prepareGround(
       accountOf: accounts(world, isRoot),
       idOf: ids(staged, world),
       isStagedMail: (at) => staged.mail !== undefined && `${at}/`.startsWith(`${staged.mail.root}/`),
+      makeFolder(at) {
+        files.mkdirSync(at);
+        files.chmodSync(at, 0o755);
+      },
       write(at, text, mode = 0o600) {
         const descriptor = files.openSync(at, "wx", mode);
         try {

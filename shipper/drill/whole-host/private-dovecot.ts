@@ -42,7 +42,7 @@ export async function startDovecot(
   refuseOtherRelease(said);
   const staged = privateSettings(parseSettings(said), ground);
   for (const folder of [home, `${home}/run`, `${home}/state`]) {
-    world.files.mkdirSync(folder, { mode: 0o755 });
+    ground.makeFolder(folder);
   }
   const internal = accountOf("dovecot");
   const login = accountOf("dovenull");

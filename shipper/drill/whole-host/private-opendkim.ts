@@ -39,7 +39,7 @@ export async function startOpendkim(ground: Ground, config: string): Promise<Pri
   const { files } = world;
   const settings = settingsOf(readText(files, config) ?? "");
   const home = `${shelter.path}/k`;
-  files.mkdirSync(home, { mode: 0o755 });
+  ground.makeFolder(home);
   const account = accountOf("opendkim");
   files.chownSync(home, account.uid, account.gid);
   const socket = `${home}/s`;

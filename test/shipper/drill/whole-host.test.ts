@@ -149,14 +149,19 @@ describe("the whole host on what was staged", () => {
     },
   );
 
-  asRoot("without a mailbox named takes one that signs, and leaves its password open", async () => {
-    const { staged, path } = stage();
-    const checks = await checkWholeHost(staged, { path }, world);
-    expect(failed(checks)).toEqual([]);
-    expect(unproven(checks)).toEqual([names.password]);
-    expect(detailOf(checks, "password")).toContain("--probe");
-    expect(detailOf(checks, "message")).toContain("sent from this machine");
-  });
+  asRoot(
+    "without a mailbox named, and under a umask of 077, takes one that signs, and leaves its password open",
+    async () => {
+      const { staged, path } = stage();
+      const usual = process.umask(0o077);
+      onTestFinished(() => void process.umask(usual));
+      const checks = await checkWholeHost(staged, { path }, world);
+      expect(failed(checks)).toEqual([]);
+      expect(unproven(checks)).toEqual([names.password]);
+      expect(detailOf(checks, "password")).toContain("--probe");
+      expect(detailOf(checks, "message")).toContain("sent from this machine");
+    },
+  );
 });
 
 describe("what is broken turns its own check red, and no other:", () => {
