@@ -95,6 +95,10 @@ export const latestKey = (hostId: string, component: ComponentName) =>
 /** What the operator says of a host: its name, and whose signatures count. */
 export const hostRecordKey = (hostId: string) => checkedKey(`control/hosts/${hostId}.json`);
 export const dispatchKey = (requestId: string) => checkedKey(`control/dispatches/${requestId}.json`);
+/** What hosts say of their runs for a request, each in one object. */
+export const requestRunsPrefix = (requestId: string) => `control/runs/${requestId}/`;
+export const requestRunKey = (requestId: string, hostId: string) =>
+  checkedKey(`${requestRunsPrefix(requestId)}${hostId}.json`);
 
 /** What S3 lifecycle may remove: the controller's retention tags it, and nothing else does. */
 export const expiredTag = { key: "mailark-expired", value: "true" } as const;
@@ -127,11 +131,23 @@ export const manifestBeside = (dataKey: string): string =>
 /** The id in the key of an object that a host stores; `undefined` where no host does. */
 export const hostOfKey = (key: string): string | undefined => /^(?:hosts|keyring)\/([^/]+)\//.exec(key)?.[1];
 
-/** Whether it is the key of a run's record. */
-export function isRunKey(key: string): boolean {
-  const [hosts, hostId = "", runs, file = "", ...rest] = key.split("/");
-  const isRecord = file.endsWith(".json") && patterns.snapshotId.test(file.slice(0, -".json".length));
-  return hosts === "hosts" && patterns.hostId.test(hostId) && runs === "runs" && isRecord && rest.length === 0;
+/** A run's place: its record has the key {@link runKey}. */
+export interface RunAddress {
+  readonly hostId: string;
+  readonly runId: string;
 }
+
+/** What the key of a run's record says, or `undefined` where the key is not that of one. */
+export function addressOfRun(key: string): RunAddress | undefined {
+  const [hosts, hostId = "", runs, file = "", ...rest] = key.split("/");
+  const runId = file.slice(0, -".json".length);
+  const isRecord = file.endsWith(".json") && patterns.snapshotId.test(runId) && rest.length === 0;
+  return hosts === "hosts" && patterns.hostId.test(hostId) && runs === "runs" && isRecord
+    ? { hostId, runId }
+    : undefined;
+}
+
+/** Whether it is the key of a run's record. */
+export const isRunKey = (key: string): boolean => addressOfRun(key) !== undefined;
 
 export const isComponentName = (name: unknown): name is ComponentName => componentNames.includes(name as ComponentName);

@@ -46,7 +46,7 @@ export function api(scope: Construct, deployment: Deployment, alerts: Alerts, va
     memoryMb: 256,
     answers: true,
   });
-  vault.grantControl(behind, { read: ["dispatches", "hosts", "latest"], write: [] });
+  vault.grantControl(behind, { read: ["dispatches", "hosts", "latest", "runs"], write: [] });
   grantAnnounce(behind, deployment, ["Backup Requested"]);
 
   const http = new HttpApi(scope, "HttpApi", {

@@ -10,7 +10,7 @@ import { grantAnnounce } from "./bus-access.ts";
 import { MailarkFunction } from "./mailark-function.ts";
 import type { VaultAccess } from "./vault-access.ts";
 
-/** Judges every snapshot that arrives. */
+/** Judges every snapshot that arrives, and writes down what hosts say of runs that they were asked for. */
 export function verifyFunction(
   scope: Construct,
   deployment: Deployment,
@@ -25,7 +25,10 @@ export function verifyFunction(
     memoryMb: 1024,
   });
   vault.grantRead(verify);
-  vault.grantControl(verify, { read: ["hosts", "latest", "verdicts"], write: ["latest", "verdicts"] });
+  vault.grantControl(verify, {
+    read: ["hosts", "latest", "verdicts", "runs"],
+    write: ["latest", "verdicts", "runs"],
+  });
   grantAnnounce(verify, deployment, ["Snapshot Judged", "Verification Requested"]);
   const target = () =>
     new LambdaFunction(verify.function, {
@@ -40,6 +43,19 @@ export function verifyFunction(
       source: ["aws.s3"],
       detailType: ["Object Created"],
       detail: { bucket: { name: [bucketName(deployment, "data")] }, object: { key: [{ suffix: "/manifest.json" }] } },
+    },
+    targets: [target()],
+  });
+  new Rule(scope, "RunEnded", {
+    ruleName: `${deployment.name}-run-ended`,
+    description: "A host says what became of a run: write it down for whoever asked",
+    eventPattern: {
+      source: ["aws.s3"],
+      detailType: ["Object Created"],
+      detail: {
+        bucket: { name: [bucketName(deployment, "data")] },
+        object: { key: [{ wildcard: "hosts/*/runs/*.json" }] },
+      },
     },
     targets: [target()],
   });

@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import { dispatchKey } from "../../core/keys.ts";
+import { dispatchKey, requestRunKey, requestRunsPrefix } from "../../core/keys.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ControlStore } from "../control/control-store.ts";
-import { type Dispatch, readRecord } from "../control/records.ts";
+import { type Dispatch, type RequestRun, readRecord } from "../control/records.ts";
 import type { dispatchRequest } from "../dispatch/request.ts";
 
 export interface RequestPorts {
@@ -48,4 +48,28 @@ export async function readDispatch(
   signal?: AbortSignal,
 ): Promise<Dispatch | undefined> {
   return (await readRecord(control, "dispatch", dispatchKey(requestId), signal))?.record;
+}
+
+/**
+ * What hosts said of their runs for a request, by host: of those alone on whose machine it was started. A host that is missing has not ended yet, or
+ * could not say so.
+ */
+export async function readRuns(
+  control: ControlStore,
+  { requestId, commands }: Dispatch,
+  signal?: AbortSignal,
+): Promise<readonly Omit<RequestRun, "format" | "requestId">[]> {
+  const machines = new Set(commands.flatMap((command) => command.machines));
+  const prefix = requestRunsPrefix(requestId);
+  const runs = [];
+  for await (const key of control.list(prefix, { ...(signal && { signal }) })) {
+    const hostId = key.slice(prefix.length).replace(/\.json$/, "");
+    const isAsked = machines.has(hostId.slice(hostId.lastIndexOf(":") + 1));
+    if (!isAsked || key !== requestRunKey(requestId, hostId)) continue;
+    const run = await readRecord(control, "run", key, signal);
+    if (run === undefined) continue;
+    const { format: _, requestId: __, ...said } = run.record;
+    runs.push(said);
+  }
+  return runs;
 }

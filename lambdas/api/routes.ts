@@ -6,7 +6,7 @@ import { dispatchRequest } from "../dispatch/request.ts";
 import { parsed } from "../runtime/parsed.ts";
 import type { Call } from "./call.ts";
 import { listBackups } from "./list-backups.ts";
-import { isStarted, type RequestPorts, readDispatch, requestBackup } from "./request-backup.ts";
+import { isStarted, type RequestPorts, readDispatch, readRuns, requestBackup } from "./request-backup.ts";
 
 export interface Answer {
   readonly statusCode: number;
@@ -36,7 +36,8 @@ export const routes: Readonly<Record<string, Route>> = {
   [`GET ${statusPath}`]: async ({ control }, { query }, signal) => {
     const { requestId } = parsed(statusQuery, query, "query");
     const started = await readDispatch(control, requestId, signal);
-    return started ? answer(200, told(started)) : refusal(404, "nothing was started for this requestId, or not yet");
+    if (started === undefined) return refusal(404, "nothing was started for this requestId, or not yet");
+    return answer(200, { ...told(started), hosts: await readRuns(control, started, signal) });
   },
 };
 

@@ -71,7 +71,33 @@ const dispatch = z.object({
   claim: z.object({ id: z.string(), until: time }).optional(),
 });
 
-const schemas = { host, verdict, latest, dispatch };
+/** What a host said last of a run for a request: its own word, signed with a key that was approved, and no judgement. */
+const run = z.object({
+  format: z.literal("mailark-request-run/1"),
+  requestId: z.string(),
+  hostId,
+  host: z.string(),
+  runId: snapshotId,
+  receivedAt: time,
+  startedAt: time,
+  finishedAt: time,
+  components: z.array(
+    z.object({
+      component,
+      outcome: z.enum(["complete", "partial", "failed"]),
+      snapshotId: snapshotId.optional(),
+      kind: z.enum(["full", "incremental"]).optional(),
+      base: snapshotId.optional(),
+      /** Before compression. */
+      bytesRead: z.int().nonnegative().optional(),
+      bytesStored: z.int().nonnegative().optional(),
+      /** Code of the error, where it failed. */
+      error: z.string().optional(),
+    }),
+  ),
+});
+
+const schemas = { host, verdict, latest, dispatch, run };
 type Kind = keyof typeof schemas;
 export type ControlRecord<K extends Kind> = z.infer<(typeof schemas)[K]>;
 export type HostRecord = ControlRecord<"host">;
@@ -79,6 +105,7 @@ export type Verdict = ControlRecord<"verdict">;
 export type Latest = ControlRecord<"latest">;
 export type GoodSnapshot = Latest["good"][number];
 export type Dispatch = ControlRecord<"dispatch">;
+export type RequestRun = ControlRecord<"run">;
 
 /**
  * A record, with the state that it was read from; `undefined` when there is none.

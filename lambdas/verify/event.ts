@@ -1,10 +1,18 @@
 import { z } from "zod";
-import { addressOfManifest, componentNames, patterns, type SnapshotAddress } from "../../core/keys.ts";
+import {
+  addressOfManifest,
+  addressOfRun,
+  componentNames,
+  patterns,
+  type RunAddress,
+  type SnapshotAddress,
+} from "../../core/keys.ts";
 import type { Verdict } from "../control/records.ts";
 
 /** What an event asks for. */
 export type Wanted =
   | { readonly address: SnapshotAddress; readonly again: boolean; readonly deep: boolean }
+  | { readonly run: RunAddress }
   | { readonly sweep: "unjudged" | "deep" };
 
 const created = z.object({
@@ -26,15 +34,18 @@ const requested = z.object({
 const swept = z.strictObject({ sweep: z.enum(["unjudged", "deep"]) });
 
 /**
- * `undefined`: nothing that verification is for, such as an object that is no manifest.
+ * `undefined`: nothing that verification is for, such as an object that is neither a manifest nor the record of a run.
  *
- * @param bucket the only one whose objects are snapshots.
+ * @param bucket the only one that hosts store snapshots and records in.
  */
 export function readEvent(event: unknown, bucket: string): Wanted | undefined {
   const arrival = created.safeParse(event);
   if (arrival.success) {
     const { detail } = arrival.data;
-    const address = detail.bucket.name === bucket ? addressOfManifest(detail.object.key) : undefined;
+    if (detail.bucket.name !== bucket) return undefined;
+    const run = addressOfRun(detail.object.key);
+    if (run) return { run };
+    const address = addressOfManifest(detail.object.key);
     return address && { address, again: false, deep: false };
   }
   const request = requested.safeParse(event);

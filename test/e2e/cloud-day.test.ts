@@ -113,13 +113,19 @@ describe("somebody with the policy of operators", () => {
     });
     await fleet.cloud.settle();
     const asked = await fleet.call("/system/backup/status?requestId=before-the-upgrade");
-    expect(asked).toEqual({ status: 200, body });
+    const run = (await fleet.stored(`hosts/${hostId}/runs/`)).at(-1);
+    const [{ snapshotId, bytesRead, bytesStored }] = run.components;
+    const component = { component: "configs", outcome: "complete", kind: "full", snapshotId, bytesRead, bytesStored };
+    const { runId, startedAt, finishedAt } = run;
+    const said = { hostId, host: "mail-1", runId, receivedAt: expect.anything(), startedAt, finishedAt };
+    const hosts = [{ ...said, components: [component] }];
+    expect(asked).toEqual({ status: 200, body: { ...(body as object), hosts } });
     const { backups } = (await fleet.call("/system/backups")).body as { backups: readonly object[] };
     const [newest] = await goodOf("configs");
     expect(await goodOf("configs")).toHaveLength(2);
     expect(backups).toContainEqual({
       ...{ hostId, host: "mail-1", component: "configs" },
-      good: [expect.objectContaining({ snapshotId: newest }), expect.anything()],
+      good: [expect.objectContaining({ snapshotId: newest, kind: "full", bytesStored }), expect.anything()],
     });
   });
 });

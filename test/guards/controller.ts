@@ -3,6 +3,7 @@ import type { Guard } from "./guard.ts";
 
 const verify = "test/lambdas/verify/verify-snapshot.test.ts";
 const event = "test/lambdas/verify/event.test.ts";
+const noteRun = "test/lambdas/verify/note-run.test.ts";
 const api = "test/lambdas/api/routes.test.ts";
 const apiStack = "test/infra/api.test.ts";
 const control = "test/infra/control.test.ts";
@@ -89,10 +90,38 @@ const verdicts: readonly Guard[] = [
     },
   },
   {
+    guard: "only signing keys count for a run that the operator approved",
+    file: "lambdas/verify/note-run.ts",
+    find: "readTrust(vault, hostId, fingerprints, signal)",
+    replace: "readTrust(vault, hostId, undefined, signal)",
+    test: { file: noteRun, name: "a run %s is not written down" },
+  },
+  {
+    guard: "a host tells of its own runs alone, each in its place",
+    file: "lambdas/verify/note-run.ts",
+    find: "return run.hostId === hostId && run.runId === runId ? run : undefined;",
+    replace: "return run;",
+    test: { file: noteRun, name: "a run %s is not written down" },
+  },
+  {
+    guard: "what is told late of a run replaces nothing newer",
+    file: "lambdas/verify/note-run.ts",
+    find: "if (before && before.record.receivedAt > noted.receivedAt) return before.record;",
+    replace: "",
+    test: { file: noteRun, name: "the run that the store received last counts, in whatever order they are told of" },
+  },
+  {
+    guard: "a host has no say in requests that it was not asked for",
+    file: "lambdas/api/request-backup.ts",
+    find: "!isAsked || key",
+    replace: "key",
+    test: { file: api, name: "tells what hosts said of it, on whose machines it was started" },
+  },
+  {
     guard: "only the data bucket's manifests are judged",
     file: "lambdas/verify/event.ts",
-    find: "detail.bucket.name === bucket ?",
-    replace: "detail.bucket.name ?",
+    find: "if (detail.bucket.name !== bucket) return undefined;",
+    replace: "",
     test: { file: event, name: "is not %s" },
   },
   {

@@ -240,7 +240,7 @@ const resources: readonly Guard[] = [
     file: "infra/control/verify.ts",
     find: 'bucket: { name: [bucketName(deployment, "data")] }, ',
     replace: "",
-    test: { file: control, name: "verify is woken by manifests of the data bucket alone" },
+    test: { file: control, name: "verify is woken by manifests and records of runs of the data bucket alone" },
   },
   {
     guard: "machines of other accounts do not become mail hosts",

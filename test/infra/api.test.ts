@@ -59,9 +59,13 @@ describe("the API", () => {
   test("has behind it what can ask for a backup and read what was written down, and nothing else", () => {
     const own = statements.filter(({ where }) => /mailark-control ApiRoleDefaultPolicy/.test(where));
     const bucket = "arn:aws:s3:::mailark-control-111122223333-eu-central-1";
-    expect(own.map(({ sid, actions, resources }) => [sid, actions, resources.slice(0, 3)])).toEqual([
+    expect(own.map(({ sid, actions, resources }) => [sid, actions, resources.slice(0, 4)])).toEqual([
       ["Log", ["logs:CreateLogStream", "logs:PutLogEvents"], [expect.stringMatching(/^<ApiLog/)]],
-      ["ReadControl", ["s3:GetObject"], ["dispatches", "hosts", "latest"].map((part) => `${bucket}/control/${part}/*`)],
+      [
+        "ReadControl",
+        ["s3:GetObject"],
+        ["dispatches", "hosts", "latest", "runs"].map((part) => `${bucket}/control/${part}/*`),
+      ],
       ["ListControl", ["s3:ListBucket"], [bucket]],
       ["SealControl", ["kms:Decrypt"], [expect.stringContaining("Key961B73FD")]],
       ["Announce", ["events:PutEvents"], ["arn:aws:events:eu-central-1:111122223333:event-bus/default"]],

@@ -203,7 +203,7 @@ describe("a function", () => {
       expect(textOf(DestinationConfig.OnFailure.Destination)).toMatch(/DeadLetters/);
   });
 
-  test("verify is woken by manifests of the data bucket alone", () => {
+  test("verify is woken by manifests and records of runs of the data bucket alone", () => {
     const rule = all("AWS::Events::Rule").find(({ Name }) => Name === "mailark-manifest-arrived");
     expect(rule.EventPattern).toEqual({
       source: ["aws.s3"],
@@ -214,6 +214,10 @@ describe("a function", () => {
       },
     });
     expect(textOf(rule.Targets[0].DeadLetterConfig.Arn)).toMatch(/DeadLetters/);
+    const ended = all("AWS::Events::Rule").find(({ Name }) => Name === "mailark-run-ended");
+    const { bucket } = rule.EventPattern.detail;
+    const detail = { bucket, object: { key: [{ wildcard: "hosts/*/runs/*.json" }] } };
+    expect(ended.EventPattern).toEqual({ ...rule.EventPattern, detail });
   });
 });
 

@@ -1,11 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { type ComponentName, componentNames, dispatchKey, hostRecordKey, latestKey } from "../../../core/keys.ts";
+import {
+  type ComponentName,
+  componentNames,
+  dispatchKey,
+  hostRecordKey,
+  latestKey,
+  requestRunKey,
+} from "../../../core/keys.ts";
 import { readCall } from "../../../lambdas/api/call.ts";
 import type { RequestPorts } from "../../../lambdas/api/request-backup.ts";
 import { answerTo } from "../../../lambdas/api/routes.ts";
 import { memoryControlStore } from "../../fixtures/control-store.ts";
 import { setClock } from "../../fixtures/set-clock.ts";
 
+const time = "2026-11-21T05:00:00.000Z";
 const alice = "arn:aws:sts::111122223333:assumed-role/operators/alice";
 
 /** A call as API Gateway hands it over. */
@@ -129,6 +137,20 @@ describe("a backup that is asked for over the API", () => {
     const { body } = await start({ requestId: "r-1" });
     expect(await get("/system/backup/status", { requestId: "r-1" })).toMatchObject({ statusCode: 200, body });
     expect(await get("/system/backup/status", {})).toMatchObject({ statusCode: 400 });
+  });
+
+  test("tells what hosts said of it, on whose machines it was started", async () => {
+    const { start, get, control } = api();
+    const { body } = await start({ requestId: "r-1" });
+    const times = { receivedAt: time, startedAt: time, finishedAt: time };
+    const components = [{ component: "mysql", outcome: "complete", kind: "full", bytesRead: 9, bytesStored: 5 }];
+    const said = { hostId: "A:i-1", host: "mail-1", runId: "20261121T050000.000Z-k3m9x2qa7b", ...times, components };
+    for (const hostId of ["A:i-1", "A:i-2"]) {
+      const record = { format: "mailark-request-run/1", requestId: "r-1", ...said, hostId };
+      control.set(requestRunKey("r-1", hostId), record);
+      control.set(requestRunKey("r-10", hostId), { ...record, requestId: "r-10" });
+    }
+    expect((await get("/system/backup/status", { requestId: "r-1" })).body).toEqual({ ...body, hosts: [said] });
   });
 });
 

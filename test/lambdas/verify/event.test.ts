@@ -15,6 +15,13 @@ describe("an event of verify", () => {
     expect(readEvent(arrival(manifest), "data")).toEqual({ address, again: false, deep: false });
   });
 
+  test("is the record of a run that arrived there", () => {
+    const run = { hostId: address.hostId, runId: address.snapshotId };
+    const key = `hosts/${run.hostId}/runs/${run.runId}.json`;
+    expect(readEvent(arrival(key), "data")).toEqual({ run });
+    expect(readEvent(arrival(key, "logs"), "data")).toBeUndefined();
+  });
+
   test.each([
     ["another bucket", arrival(manifest, "logs")],
     ["a pack", arrival(manifest.replace("manifest.json", "0001.pack"))],

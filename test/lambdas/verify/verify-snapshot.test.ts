@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { MailarkError } from "../../../core/errors.ts";
 import {
-  enrolmentKey,
   hostRecordKey,
   keyringKey,
   latestKey,
@@ -11,7 +10,7 @@ import {
   verdictKey,
 } from "../../../core/keys.ts";
 import type { Manifest } from "../../../core/manifest.ts";
-import { generateSigningKey, type Signer, signDocument, signerOf, verifierOf } from "../../../core/signed-document.ts";
+import type { Signer } from "../../../core/signed-document.ts";
 import type { ObjectReader } from "../../../core/stores/store.ts";
 import type { Verdict } from "../../../lambdas/control/records.ts";
 import { sweep } from "../../../lambdas/verify/sweep.ts";
@@ -22,8 +21,8 @@ import {
   crcOf,
   enrolledHost,
   hostId,
+  introducedKey,
   keyId,
-  recipient,
   storedSnapshot,
 } from "../../fixtures/enrolled-host.ts";
 import { memoryStore } from "../../fixtures/memory-store.ts";
@@ -105,17 +104,7 @@ describe("a snapshot that arrives", () => {
 
   test("is forged when another key signed it, also one that the host enrolled by itself", async () => {
     const { ports, store, vault, good } = await controller();
-    const thief = signerOf(generateSigningKey());
-    const { keyId: thiefId } = verifierOf(thief.publicKey);
-    const introduction = {
-      format: "mailark-enrolment/1",
-      hostId,
-      createdAt: "2026-11-02T00:00:00.000Z",
-      name: "mail-1",
-      signingKey: thief.publicKey,
-      recoveryRecipient: recipient,
-    };
-    await vault.put(enrolmentKey(hostId, thiefId), [signDocument(introduction, thief)]);
+    const { signer: thief } = await introducedKey(vault);
     const address = await store(1, {}, thief);
     expect(await verifySnapshot(ports, { address })).toMatchObject({ outcome: "forged" });
     expect(good()).toEqual([]);
