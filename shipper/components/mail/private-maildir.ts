@@ -40,7 +40,9 @@ export function copyMailbox(
   for (const folder of names.keys()) {
     makeDirectory(placeOf(folder));
     for (const state of [...messageStates, "tmp"]) makeDirectory(`${placeOf(folder)}/${state}`);
-    for (const file of ownFiles) copyFile(`${mailbox}/${folder}/${file}`, `${placeOf(folder)}/${file}`);
+    for (const file of ownFiles) {
+      copyFile(files, `${mailbox}/${folder}/${file}`, `${placeOf(folder)}/${file}`, { owner });
+    }
   }
   for (const { folder, state, base, info } of tree.messages) {
     const target = bytePath(`${mailbox}/${folder}/${state}/${base}${info}`);
@@ -52,19 +54,31 @@ export function copyMailbox(
     files.mkdirSync(bytePath(path), { mode: 0o700 });
     if (owner) files.chownSync(bytePath(path), owner.uid, owner.gid);
   }
+}
 
-  function copyFile(from: string, to: string) {
-    const content = contentOf(files, from);
-    if (content === undefined) return;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-    const descriptor = files.openSync(bytePath(to), flags, 0o600);
-    try {
-      writeWhole(files, descriptor, content);
-    } finally {
-      files.closeSync(descriptor);
-    }
-    if (owner) files.chownSync(bytePath(to), owner.uid, owner.gid);
+/**
+ * Copies a regular file to where nothing is yet; without one it does nothing.
+ *
+ * @param from absolute path in latin1, and `to` likewise.
+ * @param as of the copy; without a mode it is its owner's alone.
+ */
+export function copyFile(
+  files: Files,
+  from: string,
+  to: string,
+  { owner, mode }: { readonly owner: Owner | undefined; readonly mode?: number },
+): void {
+  const content = contentOf(files, from);
+  if (content === undefined) return;
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const descriptor = files.openSync(bytePath(to), flags, 0o600);
+  try {
+    writeWhole(files, descriptor, content);
+  } finally {
+    files.closeSync(descriptor);
   }
+  if (owner) files.chownSync(bytePath(to), owner.uid, owner.gid);
+  if (mode !== undefined) files.chmodSync(bytePath(to), mode);
 }
 
 /** `undefined` where there is no such regular file. */

@@ -2,15 +2,12 @@
  * Gives a mailbox that is built the indexes without which Dovecot would begin to count anew: HIGHESTMODSEQ above what clients have seen, UIDs that
  * were never given out, and the keywords that no file holds.
  */
-import { constants } from "node:fs";
 import { asMailarkError, type MailarkError } from "../../../core/errors.ts";
-import { writeWhole } from "../../../core/ports/files.ts";
-import { bytePath } from "../byte-path.ts";
 import type { World } from "../component.ts";
 import type { Owner } from "./build-mailbox.ts";
 import type { Index } from "./index-rows.ts";
 import { type Change, openPrivateDovecot, type PrivateDovecot } from "./private-dovecot.ts";
-import { contentOf } from "./private-maildir.ts";
+import { copyFile } from "./private-maildir.ts";
 import { listTree } from "./tree.ts";
 import { formatUidSet } from "./uid-set.ts";
 
@@ -54,8 +51,9 @@ export class RaiseCounters {
           const name = names.get(folder);
           if (name === undefined) continue;
           const mode = (index.folders.get(folder)?.mode ?? 0o700) & 0o666;
-          for (const file of indexFiles)
-            this.#take(`${copy.home}/.${name}/${file}`, `${mailbox}/${folder}/${file}`, mode, owner);
+          for (const file of indexFiles) {
+            copyFile(files, `${copy.home}/.${name}/${file}`, `${mailbox}/${folder}/${file}`, { owner, mode });
+          }
         }
       } finally {
         await this.#dovecot.discard(copy);
@@ -70,21 +68,6 @@ export class RaiseCounters {
 
   async end(): Promise<void> {
     await this.#dovecot?.remove();
-  }
-
-  #take(from: string, to: string, mode: number, owner: Owner | undefined): void {
-    const { files } = this.#world;
-    const content = contentOf(files, from);
-    if (content === undefined) return;
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    const descriptor = files.openSync(bytePath(to), flags, 0o600);
-    try {
-      writeWhole(files, descriptor, content);
-    } finally {
-      files.closeSync(descriptor);
-    }
-    if (owner) files.chownSync(bytePath(to), owner.uid, owner.gid);
-    files.chmodSync(bytePath(to), mode);
   }
 }
 
