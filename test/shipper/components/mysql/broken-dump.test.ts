@@ -4,6 +4,7 @@ import { mysqlComponent } from "../../../../shipper/components/mysql/component.t
 import { dumpOutput } from "../../../../shipper/components/mysql/dump-output.ts";
 import { readFacts } from "../../../../shipper/components/mysql/facts.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
+import { failedBackup, manifestsIn } from "../../../fixtures/failed-backup.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
 import { configOf, dumpThrough, sourceOf } from "./server-content.ts";
 
@@ -22,22 +23,8 @@ afterAll(async () => {
 
 const component = (more: Parameters<typeof configOf>[1] = {}) => mysqlComponent(configOf(host, more));
 
-async function manifests(): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const row of vault.store.list("hosts/")) {
-    if ("key" in row && row.key.endsWith("/manifest.json")) keys.push(row.key);
-  }
-  return keys;
-}
-
-/** How a backup through these processes failed; it must have left no manifest. */
-async function failureOf(processes: Processes, more: Parameters<typeof configOf>[1] = {}) {
-  const before = await manifests();
-  const { outcomes, exitCode } = await vault.backup([component(more)], { processes });
-  expect(await manifests()).toEqual(before);
-  expect(exitCode).not.toBe(0);
-  return outcomes[0]?.error;
-}
+const failureOf = (processes: Processes, more: Parameters<typeof configOf>[1] = {}) =>
+  failedBackup(vault, component(more), { processes });
 
 describe("a dump program that", () => {
   test("fails at its end, after all its output, gives no snapshot", async () => {
@@ -189,14 +176,14 @@ describe("a table that is changed during the dump", () => {
 describe("an interruption", () => {
   test("ends every program and leaves no snapshot", async () => {
     const controller = new AbortController();
-    const before = await manifests();
+    const before = await manifestsIn(vault);
     const running = vault.backup([component()], {
       processes: dumpThrough('"$@" | head -c 2000; exec sleep 700'),
       signal: controller.signal,
     });
     setTimeout(() => controller.abort(), 800);
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
-    expect(await manifests()).toEqual(before);
+    expect(await manifestsIn(vault)).toEqual(before);
     const sessions = await host.mariadb.sql("SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'root'");
     expect(sessions.trim()).toBe("1");
   });

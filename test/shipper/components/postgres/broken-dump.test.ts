@@ -8,6 +8,7 @@ import { postgresComponent } from "../../../../shipper/components/postgres/compo
 import { openConnection } from "../../../../shipper/components/postgres/connection.ts";
 import { openSession } from "../../../../shipper/components/postgres/session.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
+import { failedBackup, manifestsIn } from "../../../fixtures/failed-backup.ts";
 import { errnoError } from "../../../fixtures/faults.ts";
 import { createVault, type Ports, type Vault } from "../../../fixtures/vault.ts";
 import { configOf, dumpThrough, starts } from "./server-content.ts";
@@ -25,22 +26,8 @@ afterAll(async () => {
 
 const component = (more: Parameters<typeof configOf>[1] = {}) => postgresComponent(configOf(host, more));
 
-async function manifests(): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const row of vault.store.list("hosts/")) {
-    if ("key" in row && row.key.endsWith("/manifest.json")) keys.push(row.key);
-  }
-  return keys;
-}
-
-/** How a backup through these ports failed; it must have left no manifest. */
-async function failureOf(ports: Ports, more: Parameters<typeof configOf>[1] = {}) {
-  const before = await manifests();
-  const { outcomes, exitCode } = await vault.backup([component(more)], ports);
-  expect(await manifests()).toEqual(before);
-  expect(exitCode).not.toBe(0);
-  return outcomes[0]?.error;
-}
+const failureOf = (ports: Ports, more: Parameters<typeof configOf>[1] = {}) =>
+  failedBackup(vault, component(more), ports);
 
 const sessions = async () =>
   (await host.postgres.sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")).trim();
@@ -137,9 +124,9 @@ describe("a server", () => {
       const processes = dumpThrough(
         `"$@" | (head -c 100000; kill -QUIT ${own.postgres.pid}; cat); exit "\${PIPESTATUS[0]}"`,
       );
-      const before = await manifests();
+      const before = await manifestsIn(vault);
       const { outcomes } = await vault.backup([postgresComponent(configOf(own))], { processes });
-      expect(await manifests()).toEqual(before);
+      expect(await manifestsIn(vault)).toEqual(before);
       expect(outcomes[0]?.error).toMatchObject({ retryable: true });
     } finally {
       await own.stop();
@@ -263,14 +250,14 @@ describe("an interruption", () => {
   test("ends every program and leaves no snapshot", async () => {
     await host.postgres.sql("CREATE DATABASE one");
     const controller = new AbortController();
-    const before = await manifests();
+    const before = await manifestsIn(vault);
     const running = vault.backup([component()], {
       processes: dumpThrough('"$@" | head -c 2000; exec sleep 900'),
       signal: controller.signal,
     });
     setTimeout(() => controller.abort(), 800);
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
-    expect(await manifests()).toEqual(before);
+    expect(await manifestsIn(vault)).toEqual(before);
     expect(await sessions()).toBe("1");
   });
 });

@@ -5,6 +5,7 @@ import { type SandboxHost, startHost } from "../../../../sandbox/host/host.ts";
 import { redisComponent } from "../../../../shipper/components/redis/component.ts";
 import { readFacts } from "../../../../shipper/components/redis/facts.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
+import { failedBackup, manifestsIn } from "../../../fixtures/failed-backup.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
 import { captured, configOf, transferThrough } from "./fixtures.ts";
 
@@ -21,21 +22,9 @@ afterAll(async () => {
   await host?.stop();
 });
 
-async function manifests(): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const row of vault.store.list("hosts/")) {
-    if ("key" in row && row.key.endsWith("/manifest.json")) keys.push(row.key);
-  }
-  return keys;
-}
-
-/** How a backup through these processes failed; it must have left no manifest, and told nobody the password. */
+/** How a backup through these processes failed; it must have told nobody the password. */
 async function failureOf(processes: Processes, more: Parameters<typeof configOf>[1] = {}) {
-  const before = await manifests();
-  const { outcomes, exitCode } = await vault.backup([redisComponent(configOf(host, more))], { processes });
-  expect(await manifests()).toEqual(before);
-  expect(exitCode).not.toBe(0);
-  const error = outcomes[0]?.error;
+  const error = await failedBackup(vault, redisComponent(configOf(host, more)), { processes });
   expect(`${error?.message} ${error?.detail} ${error?.hint}`).not.toContain(host.redis.password);
   return error;
 }
@@ -95,12 +84,12 @@ describe("a transfer that", () => {
 
   test("is interrupted leaves no snapshot", async () => {
     const controller = new AbortController();
-    const before = await manifests();
+    const before = await manifestsIn(vault);
     const processes = transferThrough('"$@" | head -c 5000; exec sleep 700');
     const running = vault.backup([redisComponent(configOf(host))], { processes, signal: controller.signal });
     setTimeout(() => controller.abort(), 500);
     await expect(running).rejects.toMatchObject({ name: "AbortError" });
-    expect(await manifests()).toEqual(before);
+    expect(await manifestsIn(vault)).toEqual(before);
   });
 });
 

@@ -8,6 +8,7 @@ import type { Component } from "../../../../shipper/components/component.ts";
 import { configsComponent } from "../../../../shipper/components/configs/component.ts";
 import { captureTree, treeParts } from "../../../../shipper/components/tree/capture-tree.ts";
 import { nodeProcesses, outputOf, type Processes } from "../../../../shipper/processes.ts";
+import { failedBackup } from "../../../fixtures/failed-backup.ts";
 import { ownDirectory } from "../../../fixtures/scratch.ts";
 import { createVault, type Vault } from "../../../fixtures/vault.ts";
 import { extract, treeComponent } from "./tree-content.ts";
@@ -36,23 +37,12 @@ function tarThrough(script: string, doing = "--create", asked: { times: number }
   };
 }
 
-async function manifests(): Promise<string[]> {
-  const keys: string[] = [];
-  for await (const row of vault.store.list("hosts/"))
-    if ("key" in row && row.key.endsWith("/manifest.json")) keys.push(row.key);
-  return keys;
-}
-
-const backup = (processes: Processes, more: { stallSeconds?: number; paths?: string[] } = {}) =>
-  vault.backup([treeComponent({ paths: [live.path], ...more })], { processes });
-
-async function failureOf(processes: Processes, more: Parameters<typeof backup>[1] = {}) {
-  const before = await manifests();
-  const { outcomes, exitCode } = await backup(processes, more);
-  expect(await manifests()).toEqual(before);
-  expect(exitCode).not.toBe(0);
-  return outcomes[0]?.error;
-}
+const component = (more: { stallSeconds?: number; paths?: string[] } = {}) =>
+  treeComponent({ paths: [live.path], ...more });
+const backup = (processes: Processes, more: Parameters<typeof component>[0] = {}) =>
+  vault.backup([component(more)], { processes });
+const failureOf = (processes: Processes, more: Parameters<typeof component>[0] = {}) =>
+  failedBackup(vault, component(more), { processes });
 
 describe("a tar that", () => {
   test("fails at its end, after all its output, gives no snapshot", async () => {
