@@ -6,6 +6,7 @@ const control = "test/infra/control.test.ts";
 const policies = "test/infra/policies.test.ts";
 const config = "test/infra/config.test.ts";
 const apiStack = "test/infra/api.test.ts";
+const eventDeployment = "test/sandbox/cloud/services/event-deployment.test.ts";
 const redTeam = "test/sandbox/cloud/red-team.test.ts";
 
 const decisions: readonly Guard[] = [
@@ -300,5 +301,36 @@ const resources: readonly Guard[] = [
   },
 ];
 
+const notices: readonly Guard[] = [
+  {
+    guard: "somebody is told of a snapshot that was refused",
+    file: "infra/control/notices.ts",
+    find: "detail: { alert: [true] }",
+    replace: "detail: { alert: [false] }",
+    test: { file: eventDeployment, name: "tell of a snapshot that was refused in one sentence, with its findings" },
+  },
+  {
+    guard: "somebody is told of a command that never reached its machine",
+    file: "infra/control/notices.ts",
+    find: '          "Undeliverable",\n',
+    replace: "",
+    test: { file: eventDeployment, name: "tell of a command that ended as %s %i times" },
+  },
+  {
+    guard: "verify is woken by manifests, and by no pack",
+    file: "infra/control/verify.ts",
+    find: '[{ suffix: "/manifest.json" }]',
+    replace: '[{ prefix: "hosts/" }]',
+    test: { file: eventDeployment, name: "have each manifest judged, and no other object" },
+  },
+  {
+    guard: "somebody is told of another policy for the vault's key",
+    file: "infra/control/notices.ts",
+    find: '[...keyEndingCalls, "PutKeyPolicy"]',
+    replace: "[...keyEndingCalls]",
+    test: { file: "test/sandbox/cloud/alarm-path.test.ts", name: "tells of %s on the key of the vault" },
+  },
+];
+
 /** The stacks: what can not be deployed, and what they let anybody do. */
-export const stackGuards: readonly Guard[] = [...decisions, ...resources];
+export const stackGuards: readonly Guard[] = [...decisions, ...resources, ...notices];

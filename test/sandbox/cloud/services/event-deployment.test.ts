@@ -184,6 +184,13 @@ describe("the rules of the control stack", () => {
 
   test.each([
     ["Failed", 1],
+    ["TimedOut", 1],
+    ["Cancelled", 1],
+    ["Undeliverable", 1],
+    ["Terminated", 1],
+    ["DeliveryTimedOut", 1],
+    ["ExecutionTimedOut", 1],
+    ["InProgress", 0],
     ["Success", 0],
   ])("tell of a command that ended as %s %i times", async (status, times) => {
     const { service, deliveries } = await serviceAlone(eventsService, built.assembly, start);
