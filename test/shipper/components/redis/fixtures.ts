@@ -145,7 +145,7 @@ export async function fillWithEverything(redis: Redis): Promise<void> {
       `SET utf8 "grüße 📦 漢字"`,
       `SET packs "${"abcabcabd".repeat(300)}"`,
       `SET once gone PX 86400000`,
-      `SET soon gone EX 90`,
+      `SET soon gone EX 9000`,
       `SETRANGE large 3000000 x`,
       `EVAL "local s = {} for i = 1, 300000 do s[i] = redis.sha1hex(i) end redis.call('SET', 'noise', table.concat(s))" 0`,
       `RPUSH short a b c 1 2 300 70000 5000000000 "${binary}"`,
