@@ -29,11 +29,24 @@ export async function noteRun(
   if (head === undefined || said?.requestId === undefined) return undefined;
 
   const noted: RequestRun = {
-    ...{ format: "mailark-request-run/1", requestId: said.requestId, hostId, host: name, runId },
-    ...{ receivedAt: new Date(head.receivedAt).toISOString(), startedAt: said.startedAt, finishedAt: said.finishedAt },
+    format: "mailark-request-run/1",
+    requestId: said.requestId,
+    hostId,
+    host: name,
+    runId,
+    receivedAt: new Date(head.receivedAt).toISOString(),
+    startedAt: said.startedAt,
+    finishedAt: said.finishedAt,
     components: said.components.map(
       ({ component, outcome, snapshotId, kind, base, bytesRead, bytesStored, error }) => ({
-        ...{ component, outcome, snapshotId, kind, base, bytesRead, bytesStored, error: error?.code },
+        component,
+        outcome,
+        snapshotId,
+        kind,
+        base,
+        bytesRead,
+        bytesStored,
+        error: error?.code,
       }),
     ),
   };

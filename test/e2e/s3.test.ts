@@ -219,10 +219,10 @@ describe("one clear message", () => {
 
   test("tells another region than the bucket's, and a bucket that there is not", async () => {
     await initialised();
-    host.edit((text) => text.replace("region=eu-central-1", "region=us-west-2"));
+    host.edit((text) => text.replaceAll("region=eu-central-1", "region=us-west-2"));
     await failing(host.configured(["backup"]), /another region/, /region=eu-central-1/);
     host.edit((text) =>
-      text.replace("region=us-west-2", "region=eu-central-1").replace("s3://backups", "s3://nothing"),
+      text.replaceAll("region=us-west-2", "region=eu-central-1").replaceAll("s3://backups", "s3://nothing"),
     );
     useCredentials(owner);
     await failing(host.configured(["backup"]), /no bucket of that name/, /check the bucket/);
