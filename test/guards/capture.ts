@@ -144,8 +144,8 @@ export const captureGuards: readonly Guard[] = [
     find: "signal.throwIfAborted();\n  const exitCode",
     replace: "const exitCode",
     test: {
-      file: backup,
-      name: "a backup that is interrupted at %s leaves no manifest and exit status 130, and the next one goes through",
+      file: run,
+      name: "a run that is interrupted begins no other component, and has a record all the same",
     },
   },
   {
@@ -283,7 +283,7 @@ export const captureGuards: readonly Guard[] = [
   {
     guard: "keys are forgotten when the host is introduced to a new store",
     file: "shipper/commands/enrol.ts",
-    find: "forgetSealingKeys(files, stateDirectory(config, url));",
+    find: 'if (known === "absent") forgetSealingKeys(files, stateDirectory(config, url));',
     replace: "",
     test: {
       file: "test/shipper/commands/init.test.ts",

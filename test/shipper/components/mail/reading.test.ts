@@ -152,10 +152,11 @@ describe("a message", () => {
   test("that is a link is not followed: what it points to is not captured", async () => {
     writeFile(`${vault.directory}/secret`, "of another user");
     symlinkSync(`${vault.directory}/secret`, `${maildir}/cur/2.link:2,S`);
+    symlinkSync("1.a:2,", `${maildir}/cur/3.link:2,S`);
     const { manifest } = await capture(nodeFiles);
     expect(manifest).toMatchObject({
       facts: { messages: 1 },
-      warnings: [{ code: "SPECIAL_FILE_LEFT_OUT", count: 1 }],
+      warnings: [{ code: "SPECIAL_FILE_LEFT_OUT", count: 2 }],
     });
     expect(await restoredMessages()).toEqual(["cur/1.a:2,"]);
   });
