@@ -19,10 +19,7 @@ export const pruneGuards: readonly Guard[] = [
     file: "core/prune.ts",
     find: ": snapshots.some((snapshot) => gone.has(nameOf(snapshot)));",
     replace: ": false;",
-    test: {
-      file: plan,
-      name: "what no rule asks for goes with its packs and the record of its run, and the store is in order",
-    },
+    test: { file: plan, name: "until it is given up by its id; then its packs wait for their 14 days" },
   },
   {
     guard: "a record that can not be read goes with what its run stored",
