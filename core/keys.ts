@@ -131,6 +131,9 @@ export const manifestBeside = (dataKey: string): string =>
 /** The id in the key of an object that a host stores; `undefined` where no host does. */
 export const hostOfKey = (key: string): string | undefined => /^(?:hosts|keyring)\/([^/]+)\//.exec(key)?.[1];
 
+/** The name of its machine, where a host has its storage id from AWS: `ROLE-ID:INSTANCE-ID`. */
+export const machineOf = (hostId: string): string => hostId.slice(hostId.lastIndexOf(":") + 1);
+
 /** A run's place: its record has the key {@link runKey}. */
 export interface RunAddress {
   readonly hostId: string;

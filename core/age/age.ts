@@ -61,8 +61,8 @@ export function seal(plaintext: Uint8Array, recipients: readonly Recipient[]): B
 /**
  * Encrypts one file after the other to the same recipients, parsed once. Every file has keys of its own.
  *
- * Throws `KEY_INVALID` here and now when a
- * recipient is not one, there is none, or there are more than 128; the returned function does not throw.
+ * Throws `KEY_INVALID` here and now when a recipient is not one, there is none, or there are more than 128; the returned function
+ * throws nothing of its own.
  */
 export function sealer(recipients: readonly Recipient[]): Seal {
   const keys = recipientKeys(recipients);

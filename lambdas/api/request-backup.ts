@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { dispatchKey, requestRunKey, requestRunsPrefix } from "../../core/keys.ts";
+import { dispatchKey, machineOf, requestRunKey, requestRunsPrefix } from "../../core/keys.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ControlStore } from "../control/control-store.ts";
 import { type Dispatch, type RequestRun, readRecord } from "../control/records.ts";
@@ -64,7 +64,7 @@ export async function readRuns(
   const runs = [];
   for await (const key of control.list(prefix, { ...(signal && { signal }) })) {
     const hostId = key.slice(prefix.length).replace(/\.json$/, "");
-    const isAsked = machines.has(hostId.slice(hostId.lastIndexOf(":") + 1));
+    const isAsked = machines.has(machineOf(hostId));
     if (!isAsked || key !== requestRunKey(requestId, hostId)) continue;
     const run = await readRecord(control, "run", key, signal);
     if (run === undefined) continue;

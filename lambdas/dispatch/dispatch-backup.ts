@@ -3,7 +3,7 @@
  * it can not know by itself.
  */
 import { MailarkError } from "../../core/errors.ts";
-import { type ComponentName, componentNames, isComponentName, latestPrefix } from "../../core/keys.ts";
+import { type ComponentName, componentNames, isComponentName, latestPrefix, machineOf } from "../../core/keys.ts";
 import type { Clock } from "../../core/ports/clock.ts";
 import type { ControlStore } from "../control/control-store.ts";
 import { type Dispatch, type GoodSnapshot, readRecord } from "../control/records.ts";
@@ -117,7 +117,7 @@ async function basesOf(
   for await (const key of control.list(latestPrefix, { ...(signal && { signal }) })) {
     const [hostId = "", file = ""] = key.slice(latestPrefix.length).split("/");
     const component = file.replace(/\.json$/, "");
-    const machine = hostId.slice(hostId.lastIndexOf(":") + 1);
+    const machine = machineOf(hostId);
     if (!isComponentName(component) || !components.includes(component) || !machines.has(machine)) continue;
     const good = (await readRecord(control, "latest", key, signal))?.record.good[0];
     const known = newest.get(machine) ?? new Map<ComponentName, GoodSnapshot>();

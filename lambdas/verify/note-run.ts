@@ -24,9 +24,10 @@ export async function noteRun(
   const approved = await readRecord(control, "host", hostRecordKey(hostId), signal);
   if (approved === undefined) return undefined;
   const { name, fingerprints } = approved.record;
-  const head = await vault.head(runKey(hostId, runId), { ...(signal && { signal }) });
   const said = await readRun(ports, address, fingerprints, signal);
-  if (head === undefined || said?.requestId === undefined) return undefined;
+  if (said?.requestId === undefined) return undefined;
+  const head = await vault.head(runKey(hostId, runId), { ...(signal && { signal }) });
+  if (head === undefined) return undefined;
 
   const noted: RequestRun = {
     format: "mailark-request-run/1",
