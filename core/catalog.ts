@@ -14,7 +14,7 @@ import {
   type SnapshotAddress,
 } from "./keys.ts";
 import { type Manifest, readManifest } from "./manifest.ts";
-import { maximumDocumentBytes, type Verifier } from "./signed-document.ts";
+import { maximumSignedBytes, type Verifier } from "./signed-document.ts";
 import { readWhole } from "./stores/read-whole.ts";
 import type { ObjectReader } from "./stores/store.ts";
 
@@ -112,7 +112,7 @@ async function readEntry(
   trusted: readonly Verifier[],
 ): Promise<CatalogEntry> {
   try {
-    const bytes = await readWhole(reader, manifestKey(address), maximumDocumentBytes + 4096);
+    const bytes = await readWhole(reader, manifestKey(address), maximumSignedBytes);
     return { address, manifest: readManifest(bytes, address, trusted) };
   } catch (thrown) {
     const error = asMailarkError(thrown);

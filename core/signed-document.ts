@@ -17,6 +17,8 @@ import { patterns } from "./keys.ts";
 
 /** No signed document is larger. In bytes. */
 export const maximumDocumentBytes = 16 * 1024 * 1024;
+/** Nor is an object that has one and its signature. */
+export const maximumSignedBytes = maximumDocumentBytes + 4096;
 
 /** A host's signing key: what signs, and the names of what checks it. */
 export interface Signer {

@@ -2,7 +2,7 @@ import { readTrust } from "../../core/enrolment.ts";
 import { asMailarkError, exitCodes, MailarkError } from "../../core/errors.ts";
 import { hostRecordKey, type RunAddress, requestRunKey, runKey } from "../../core/keys.ts";
 import { parseDocument, type RunRecord } from "../../core/manifest.ts";
-import { checkSignature, maximumDocumentBytes, splitDocument } from "../../core/signed-document.ts";
+import { checkSignature, maximumSignedBytes, splitDocument } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import { type RequestRun, readRecord, recordBytes } from "../control/records.ts";
 import type { VerifyPorts } from "./verify-snapshot.ts";
@@ -66,7 +66,7 @@ async function readRun(
 ): Promise<RunRecord | undefined> {
   try {
     const trusted = (await readTrust(vault, hostId, fingerprints, signal)).keys.map(({ verifier }) => verifier);
-    const bytes = await readWhole(vault, runKey(hostId, runId), maximumDocumentBytes + 4096, signal);
+    const bytes = await readWhole(vault, runKey(hostId, runId), maximumSignedBytes, signal);
     const run = parseDocument("run", checkSignature(splitDocument(bytes), trusted));
     return run.hostId === hostId && run.runId === runId ? run : undefined;
   } catch (thrown) {

@@ -6,7 +6,7 @@ import { MailarkError } from "../../core/errors.ts";
 import { componentPrefix, hostRecordKey, manifestKey, type SnapshotAddress, verdictKey } from "../../core/keys.ts";
 import { type Manifest, readManifest } from "../../core/manifest.ts";
 import type { Clock } from "../../core/ports/clock.ts";
-import { maximumDocumentBytes } from "../../core/signed-document.ts";
+import { maximumSignedBytes } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
 import { type Finding, findingOfManifest, type Measured, SnapshotVerifier } from "../../core/verification.ts";
@@ -108,7 +108,7 @@ async function judge(
   try {
     if (fingerprints === undefined) throw new MailarkError("SIGNER_UNTRUSTED", "nobody has approved this host");
     const trusted = (await readTrust(vault, address.hostId, fingerprints)).keys.map(({ verifier }) => verifier);
-    const manifest = readManifest(await readWhole(vault, at, maximumDocumentBytes + 4096, signal), address, trusted);
+    const manifest = readManifest(await readWhole(vault, at, maximumSignedBytes, signal), address, trusted);
     const verifier = new SnapshotVerifier(vault, {
       ...options,
       ...(!deep && {

@@ -1,7 +1,7 @@
 import { asMailarkError, exitCodes } from "../../core/errors.ts";
 import { type ComponentName, componentPrefix, manifestKey, patterns } from "../../core/keys.ts";
 import { readManifest } from "../../core/manifest.ts";
-import { maximumDocumentBytes, type Signer, verifierOf } from "../../core/signed-document.ts";
+import { maximumSignedBytes, type Signer, verifierOf } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import type { ObjectReader } from "../../core/stores/store.ts";
 
@@ -33,11 +33,7 @@ export async function newestSnapshot(
     const address = { hostId, component, snapshotId };
     if ((await reader.head(manifestKey(address), { signal })) === undefined) continue;
     try {
-      readManifest(
-        await readWhole(reader, manifestKey(address), maximumDocumentBytes + 4096, signal),
-        address,
-        trusted,
-      );
+      readManifest(await readWhole(reader, manifestKey(address), maximumSignedBytes, signal), address, trusted);
       return { snapshotId, doubtful };
     } catch (thrown) {
       if (asMailarkError(thrown).exitCode !== exitCodes.verification) throw thrown;

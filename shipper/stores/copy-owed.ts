@@ -12,7 +12,7 @@ import {
   snapshotPrefix,
 } from "../../core/keys.ts";
 import { type Manifest, parseDocument, type RunRecord, readManifest } from "../../core/manifest.ts";
-import { checkSignature, maximumDocumentBytes, splitDocument, type Verifier } from "../../core/signed-document.ts";
+import { checkSignature, maximumSignedBytes, splitDocument, type Verifier } from "../../core/signed-document.ts";
 import { readWhole } from "../../core/stores/read-whole.ts";
 import type { ObjectReader, ObjectWriter } from "../../core/stores/store.ts";
 import { type CopyOptions, objectCopier } from "./copy-object.ts";
@@ -46,7 +46,7 @@ export async function copyOwed(
 
   async function readDocument(): Promise<Buffer> {
     try {
-      return await readWhole(source, key, maximumDocumentBytes + 4096, signal);
+      return await readWhole(source, key, maximumSignedBytes, signal);
     } catch (thrown) {
       const error = asMailarkError(thrown);
       if (error.code !== "OBJECT_MISSING") throw error;

@@ -5,11 +5,11 @@ import {
   type PublishCommandInput,
   SNSClient,
 } from "@aws-sdk/client-sns";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import { iamService } from "../../../../sandbox/cloud/services/iam/iam-service.ts";
 import { snsService } from "../../../../sandbox/cloud/services/sns/sns-service.ts";
 import { stsService } from "../../../../sandbox/cloud/services/sts/sts-service.ts";
-import { type Moto, motoIsHere, startMoto } from "../../../fixtures/moto.ts";
+import { expectAgreement, type Moto, motoIsHere, startMoto } from "../../../fixtures/moto.ts";
 import { clientOf, region, smallCloud } from "../../../fixtures/small-cloud.ts";
 
 const publish =
@@ -65,8 +65,6 @@ describe.runIf(motoIsHere)("what SNS answers to a publisher, moto answers as wel
       ).map(([sns, arn]) => scenarios[name]!(sns, arn).catch((error: Error) => error.name)),
     );
     for (const each of [ours, theirs]) each.destroy();
-    const [our, their] = told;
-    if (name in differences) expect(our).not.toEqual(their);
-    else expect(our).toEqual(their);
+    expectAgreement(differences, name, told);
   });
 });
